@@ -44,7 +44,7 @@ make_venv() {
 }
 
 pip() {
-  "$venv/bin/python" -m pip --disable-pip-version-check --no-input --quiet "$@" ||
+  "$venv/bin/python" -m pip --disable-pip-version-check --no-input -qq "$@" ||
     stop "installing failed; the lines above say why. Nothing outside $venv was touched; run the same command again."
 }
 
