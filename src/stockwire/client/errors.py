@@ -1,0 +1,58 @@
+"""The one exception of the client."""
+
+import msgspec
+
+
+class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that was wrong: `code` for programs, `parameter` where in the request, `message` for people."""
+
+    code: str = ""
+    parameter: str | None = None
+    message: str = ""
+
+
+class ApiError(Exception):
+    """The server refused, failed, or could not be reached.
+
+    `status` is the HTTP status, 0 when no answer came (`type` is then `unreachable`); `errors` lists every fault of the
+    request; `request_id` is the answer's `X-Request-Id`, to be quoted to whoever runs the server.
+    """
+
+    def __init__(self, status: int, kind: str, errors: tuple[Fault, ...] = (), request_id: str | None = None) -> None:
+        super().__init__(status, kind, errors, request_id)
+        self.status = status
+        self.type = kind
+        self.errors = errors
+        self.request_id = request_id
+
+    def has(self, code: str) -> bool:
+        """Whether one of the faults has this code, for instance `out_of_inventory`."""
+        return any(fault.code == code for fault in self.errors)
+
+    def __str__(self) -> str:
+        said = "; ".join(fault.message or fault.code for fault in self.errors) or "no details"
+        request = f" (request {self.request_id})" if self.request_id else ""
+        return f"{self.status} {self.type}: {said}{request}" if self.status else f"{self.type}: {said}"
+
+
+class ErrorBody(msgspec.Struct):
+    """The error answer as it stands on the wire."""
+
+    type: str = "internal_server_error"
+    errors: tuple[Fault, ...] = ()
+
+
+def refusal(status: int, body: bytes, request_id: str | None) -> ApiError:
+    """The exception for an error answer; one that is not in the contract's shape (a proxy's page) is named as such."""
+    try:
+        said = msgspec.json.decode(body, type=ErrorBody)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        fault = Fault("unreadable_answer", None, "the answer is not an error of this API; a proxy may have sent it")
+        said = ErrorBody("unreadable_answer", (fault,))
+    return ApiError(status, said.type, said.errors, request_id)
+
+
+def unreachable(url: str, why: BaseException) -> ApiError:
+    """The exception for a request that got no answer at all."""
+    reason = str(why) or type(why).__name__
+    return ApiError(0, "unreachable", (Fault("unreachable", None, f"no answer from {url}: {reason}"),))
