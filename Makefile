@@ -15,6 +15,7 @@ help:  ## this text
 	@echo '  make run FRESH=1    the same, from an empty data directory'
 	@echo '  make test           every test, on real PostgreSQL servers that it starts itself'
 	@echo '  make test ARGS=...  only some: ARGS="tests/store -k restart" goes to pytest as it is'
+	@echo '  make test ENGINES=... on others: "embedded-16", "system"'
 	@echo
 	@echo '  make check          format, lint, strict types, import contracts, tidy and documentation tests'
 	@echo '  make format         format the code and mend what the linter can mend'
@@ -28,7 +29,7 @@ run: .run-ready
 	@ONCE='$(ONCE)' FRESH='$(FRESH)' $(BIN) stockwire.demo $(if $(ONCE),--once) $(if $(FRESH),--fresh)
 
 test: .test-ready
-	@.venv/bin/python scripts/run_tests.py $(ARGS)
+	@$(if $(ENGINES),ENGINES='$(ENGINES)') .venv/bin/python scripts/run_tests.py $(ARGS)
 
 check: .test-ready
 	@.venv/bin/python scripts/run_checks.py
