@@ -1,0 +1,229 @@
+"""Group commit: one batch at a time for each ledger, and recovery from what a database can do meanwhile (R6, R13)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+import asyncpg
+
+from stockwire import wire
+from stockwire.domain.state import State
+from stockwire.ledger.backlog import Allowance, Backlog, Pending
+from stockwire.ledger.deciding import Bench, Sealer
+from stockwire.ledger.journal import Journal
+from stockwire.ledger.loading import load_state
+from stockwire.ledger.needs import Needs
+from stockwire.ledger.rows import write
+from stockwire.ledger.submission import Answer, LedgerId, Unavailable
+from stockwire.store import batch as steps
+from stockwire.store.batch import Batch
+from stockwire.store.database import UNREACHABLE, Connection, Database
+
+log = logging.getLogger(__name__)
+
+ASK_SECONDS = 5.0  # how long the outcome of a lost commit is asked for
+PAUSE_SECONDS = 0.1  # between tries to reach a database that is away
+
+# What the server says when it has no room, is going away, or was told to give up: the same command may succeed later.
+_PASSING: tuple[type[Exception], ...] = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class _Done(NamedTuple):
+    """A batch that is decided and written, not yet committed."""
+
+    answers: list[tuple[Pending, Answer]]
+    xid: str
+    position: int
+    empty: bool
+
+
+class Writer:
+    """The batches of one ledger in this process. Other processes' writers wait for the same head lock."""
+
+    def __init__(
+        self,
+        ledger: LedgerId,
+        database: Database,
+        allowance: Allowance,
+        sealer: Sealer | None,
+        committed: Callable[[LedgerId, int], None],
+    ) -> None:
+        self._ledger = ledger
+        self._database = database
+        self._allowance = allowance
+        self._sealer = sealer
+        self._committed = committed
+        self._task: asyncio.Task[None] | None = None
+        self.backlog = Backlog()
+
+    def add(self, pending: Pending) -> None:
+        """Queue a command; a batch begins at once if none is under way."""
+        self.backlog.add(pending)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"ledger {self._ledger}")
+
+    def drop_overdue(self, now: float) -> None:
+        """Answer those whose batch has not begun in time."""
+        for pending in self.backlog.drop_overdue(now):
+            self._fail(pending, Unavailable("service_unavailable", "The ledger is busy or away; nothing was changed."))
+
+    async def finish(self) -> None:
+        """Wait until nothing waits."""
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        try:
+            while self.backlog:
+                await self._serve()
+        finally:
+            self._task = None
+
+    async def _serve(self) -> None:
+        """Batches on one connection, until nothing waits or the connection is lost."""
+        try:
+            async with self._database.ledger.acquire() as connection:
+                while self.backlog:
+                    await self._one_batch(connection)
+        except UNREACHABLE as fault:
+            log.warning("event=ledger_unreachable ledger=%s fault=%s", self._ledger, type(fault).__name__)
+            await asyncio.sleep(PAUSE_SECONDS)
+        except Exception as fault:
+            log.exception("event=ledger_fault ledger=%s fault=%s", self._ledger, type(fault).__name__)
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _one_batch(self, connection: Connection) -> None:
+        await steps.begin(connection, *self._ledger)
+        taken = self.backlog.take()  # after the lock: what arrived while it was waited for joins this batch
+        if taken:
+            await self._carry_out(connection, taken)
+        else:
+            await steps.rollback(connection)
+
+    async def _carry_out(self, connection: Connection, taken: list[Pending]) -> None:
+        """Decide, write, commit, answer. The head is locked."""
+        done: _Done | None = None
+        try:
+            done = await self._decide_and_write(connection, taken)
+            await (steps.rollback(connection) if done.empty else steps.commit(connection))
+        except UNREACHABLE:
+            await self._after_loss(taken, done)
+            raise
+        except Exception as fault:
+            await self._after_fault(connection, taken, fault)
+            return
+        self._answer(done)
+
+    async def _decide_and_write(self, connection: Connection, taken: list[Pending]) -> _Done:
+        batch = Batch(connection, *self._ledger)
+        keyed = [(pending.submission.key, pending.submission.slice) for pending in taken if pending.submission.key]
+        rows = await batch.head(keyed)
+        head = rows[0]
+        kept = {(row["key"], row["slice"]): row for row in rows if row["key"] is not None}
+        needs = Needs()
+        for pending in taken:
+            if (pending.submission.key, pending.submission.slice) not in kept:
+                needs.add(pending.submission.command)
+        state = State(head["own_fulfiller"], head["position"])
+        await load_state(batch, state, needs, head["now"])
+        journal = Journal(state, head["now"], self._ledger.live)
+        bench = Bench(journal, kept, self._sealer)
+        bench.end_due_holds()
+        answers = [(pending, bench.answer(pending.submission)) for pending in taken]
+        if not journal.empty:
+            await write(journal, batch)
+        return _Done(answers, head["xid"], journal.state.position, journal.empty)
+
+    def _answer(self, done: _Done) -> None:
+        for pending, answer in done.answers:
+            self._allowance.leave(pending.submission)
+            pending.answer(answer)
+        if not done.empty:
+            self._committed(self._ledger, done.position)
+
+    def _fail(self, pending: Pending, fault: Unavailable) -> None:
+        self._allowance.leave(pending.submission)
+        pending.fail(fault)
+
+    async def _after_fault(self, connection: Connection, taken: list[Pending], fault: Exception) -> None:
+        """The batch left no trace. One broken command must not harm the others: each runs alone (R13 a)."""
+        try:
+            await steps.rollback(connection)
+        except UNREACHABLE:
+            self.backlog.put_back(taken)
+            raise
+        if len(taken) == 1:
+            self._give_up(taken[0], fault)
+            return
+        log.warning("event=batch_split ledger=%s commands=%d fault=%s", self._ledger, len(taken), type(fault).__name__)
+        while taken:
+            try:
+                await steps.begin(connection, *self._ledger)
+            except UNREACHABLE:
+                self.backlog.put_back(taken)
+                raise
+            await self._alone(connection, taken)
+
+    async def _alone(self, connection: Connection, taken: list[Pending]) -> None:
+        pending = taken.pop(0)
+        try:
+            await self._carry_out(connection, [pending])
+        except UNREACHABLE:
+            self.backlog.put_back(taken)
+            taken.clear()
+            raise
+
+    def _give_up(self, pending: Pending, fault: Exception) -> None:
+        if isinstance(fault, _PASSING):
+            log.error("event=ledger_refused ledger=%s fault=%s", self._ledger, type(fault).__name__)
+            message = "The database cannot take changes now; nothing was changed."
+            self._fail(pending, Unavailable("service_unavailable", message))
+            return
+        name = type(pending.submission.command).__name__
+        log.error("event=command_failed ledger=%s command=%s", self._ledger, name, exc_info=fault)
+        self._allowance.leave(pending.submission)
+        error = {"code": "internal_error", "parameter": None, "message": "This failed; nothing was changed."}
+        pending.answer(Answer(500, wire.encode(wire.errors(500, [error]))))
+
+    async def _after_loss(self, taken: list[Pending], done: _Done | None) -> None:
+        """The connection is gone. Before COMMIT was sent nothing was changed; after, only the server knows (R13 b)."""
+        outcome = "aborted" if done is None or done.empty else await self._outcome_of(done.xid)
+        log.warning("event=commit_lost ledger=%s outcome=%s commands=%d", self._ledger, outcome, len(taken))
+        if outcome == "committed" and done is not None:
+            self._answer(done)
+        elif outcome == "aborted":
+            self.backlog.put_back(taken)
+        else:
+            message = "The outcome is unknown: send the same request again with the same Idempotency-Key."
+            for pending in taken:
+                self._fail(pending, Unavailable("outcome_unknown", message))
+
+    async def _outcome_of(self, xid: str) -> str | None:
+        """What became of a transaction: asked until the server knows it, for some seconds."""
+        deadline = asyncio.get_running_loop().time() + ASK_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    outcome = await self._ask(xid)
+            except UNREACHABLE:
+                outcome = "in progress"
+            if outcome != "in progress":
+                return outcome
+            await asyncio.sleep(PAUSE_SECONDS)
+        return None
+
+    async def _ask(self, xid: str) -> str | None:
+        connection = await self._database.connect()
+        try:
+            return await steps.outcome_of(connection, xid)
+        finally:
+            await connection.close()

@@ -1,0 +1,119 @@
+"""What a batch says to the database (R6). Only the ledger imports this: nothing else writes stock or events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Record
+
+from stockwire.store.database import Connection
+from stockwire.store.queries import load
+
+_sql = load("batch.sql")
+
+Columns = list[Sequence[Any]]
+
+
+async def begin(connection: Connection, store_id: int, live: bool) -> None:
+    """Begin a batch: the head's lock, and nothing read in the statement that waited for it."""
+    await connection.execute(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; "
+        f"SELECT FROM ledgers WHERE store_id = {int(store_id)} AND live = {bool(live)} FOR UPDATE"
+    )
+
+
+async def commit(connection: Connection) -> None:
+    """Make the batch true."""
+    await connection.execute("COMMIT")
+
+
+async def rollback(connection: Connection) -> None:
+    """Leave no trace of the batch."""
+    await connection.execute("ROLLBACK")
+
+
+async def outcome_of(connection: Connection, xid: str) -> str | None:
+    """`committed`, `aborted`, `in progress`, or None where the server no longer knows (R13)."""
+    outcome: str | None = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid)
+    return outcome
+
+
+class Batch:
+    """The statements of one batch of one ledger, on one connection."""
+
+    def __init__(self, connection: Connection, store_id: int, live: bool) -> None:
+        self._connection = connection
+        self._ledger = (store_id, live)
+
+    async def head(self, keys: Sequence[tuple[str, int]]) -> list[Record]:
+        """The head and the time; in each row an answer that is kept under one of the keys (key, slice)."""
+        wanted = [key for key, _ in keys], [part for _, part in keys]
+        rows: list[Record] = await self._connection.fetch(_sql.load_head.sql, *self._ledger, *wanted)
+        return rows
+
+    async def parts_of(self, ids: Sequence[str], products: Sequence[str], references: Sequence[str]) -> list[str]:
+        """Part numbers of items named by id, product or external reference."""
+        rows = await self._connection.fetch(_sql.name_parts.sql, *self._ledger, ids, products, references)
+        return [row["part_number"] for row in rows]
+
+    async def items(self, now: datetime, parts: Sequence[str]) -> list[Record]:
+        """The items of the parts, with levels and due reservations."""
+        rows: list[Record] = await self._connection.fetch(_sql.load_parts.sql, *self._ledger, now, parts)
+        return rows
+
+    async def reservations(self, ids: Sequence[str]) -> list[Record]:
+        """The reservations with their lines: a row a line."""
+        rows: list[Record] = await self._connection.fetch(_sql.load_reservations.sql, *self._ledger, ids)
+        return rows
+
+    async def orders(self, ids: Sequence[str]) -> list[Record]:
+        """The orders with their lines: a row a line."""
+        rows: list[Record] = await self._connection.fetch(_sql.load_orders.sql, *self._ledger, ids)
+        return rows
+
+    async def due(self, now: datetime, most: int) -> list[str]:
+        """Ids of reservations whose time has come."""
+        rows = await self._connection.fetch(_sql.load_due.sql, *self._ledger, now, most)
+        return [row["reservation_id"] for row in rows]
+
+    async def endpoints(self) -> tuple[list[Record], list[Record]]:
+        """Every endpoint and every secret of the ledger."""
+        endpoints = await self._connection.fetch(_sql.load_endpoints.sql, *self._ledger)
+        return endpoints, await self._connection.fetch(_sql.load_secrets.sql, *self._ledger)
+
+    async def write(self, now: datetime, position: int, columns: dict[str, Columns]) -> None:
+        """Everything that the batch changes. `columns`: the arrays of each part that has rows, by its name."""
+        parts = columns.get
+        if items := parts("items"):
+            await self._do(_sql.write_items, items)
+            await self._do(_sql.write_new_levels, [now, items[0]])
+            await self._do(_sql.forget_products, [items[0]])
+        if products := parts("products"):
+            await self._do(_sql.write_products, products)
+        core = [column for name in ("levels", "movements", "events", "answers") for column in columns[name]]
+        await self._do(_sql.write_batch, [now, position, *core])
+        if reservations := parts("reservations"):
+            await self._do(_sql.write_reservations, reservations)
+            await self._do(_sql.write_reservation_lines, columns["reservation_lines"])
+        if orders := parts("orders"):
+            await self._do(_sql.write_orders, [*orders, *columns["order_lines"]])
+        if shortages := parts("shortages"):
+            await self._do(_sql.write_shortages, [now, *shortages])
+        if audit := parts("audit"):
+            await self._do(_sql.write_audit, [now, *audit])
+
+    async def write_endpoint(self, endpoint: Sequence[Any], secrets: Iterable[Sequence[Any]]) -> None:
+        """One endpoint as it is now, with its secrets."""
+        await self._do(_sql.write_endpoint, endpoint)
+        await self._do(_sql.forget_secrets, [endpoint[0]])
+        for secret in secrets:
+            await self._do(_sql.write_secret, [endpoint[0], *secret])
+
+    async def forget_endpoints(self, ids: Sequence[str]) -> None:
+        """Endpoints that are deleted."""
+        await self._do(_sql.forget_endpoints, [ids])
+
+    async def _do(self, query: Any, values: Sequence[Any]) -> None:
+        await self._connection.execute(query.sql, *self._ledger, *values)
