@@ -1,0 +1,1 @@
+"""What `make run` shows: a server, a receiver, real orders, and the proof that it adds up."""
