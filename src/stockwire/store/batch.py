@@ -88,7 +88,6 @@ class Batch:
         parts = columns.get
         if items := parts("items"):
             await self._do(_sql.write_items, items)
-            await self._do(_sql.write_new_levels, [now, items[0]])
             await self._do(_sql.forget_products, [items[0]])
         if products := parts("products"):
             await self._do(_sql.write_products, products)

@@ -1,5 +1,7 @@
 -- The statements of a batch (R6): lock the head alone, load in new statements what the lock waited for, then write.
--- Every one is an index look-up. `lock` is in batch.py, because it goes out together with BEGIN.
+-- Every row is found by an index look-up, whatever the planner knows of the tables: LATERAL with LIMIT keeps the order
+-- of a join, where plans made while tables are empty would read a ledger's whole history, and ON CONFLICT updates by key.
+-- `lock` is in batch.py, because it goes out together with BEGIN.
 
 -- name: load_head(store_id, live, keys, slices)
 -- The head and the ledger's time (R5), with the kept answers to the batch's idempotency keys: one row at least.
@@ -9,7 +11,9 @@ SELECT h.position, h.feed_id, pg_current_xact_id()::text AS xid, s.own_fulfiller
 FROM ledgers h
 JOIN stores s ON s.store_id = h.store_id
 LEFT JOIN (unnest(:keys::text[], :slices::smallint[]) AS k(key, slice)
-  JOIN answers a ON a.store_id = :store_id AND a.live = :live AND a.key = k.key AND a.slice = k.slice) ON true
+  CROSS JOIN LATERAL (
+    SELECT * FROM answers x WHERE x.store_id = :store_id AND x.live = :live AND x.key = k.key AND x.slice = k.slice LIMIT 1) a
+  ) ON true
 WHERE h.store_id = :store_id AND h.live = :live
 
 -- name: load_parts(store_id, live, now, parts)
@@ -23,29 +27,34 @@ SELECT i.id, i.part_number, i.fulfiller, i.fulfiller_managed, i.products, i.low_
          WHERE r.store_id = :store_id AND r.live = :live AND r.item_id = i.id AND r.holding AND r.expires_at <= :now)
        END AS due
 FROM unnest(:parts::text[]) AS w(part)
-JOIN items i ON i.store_id = :store_id AND i.live = :live AND i.part_number = w.part
-JOIN levels l ON l.store_id = :store_id AND l.live = :live AND l.item_id = i.id
+CROSS JOIN LATERAL (SELECT * FROM items x WHERE x.store_id = :store_id AND x.live = :live AND x.part_number = w.part LIMIT 10000) i
+CROSS JOIN LATERAL (SELECT * FROM levels x WHERE x.store_id = :store_id AND x.live = :live AND x.item_id = i.id LIMIT 1) l
 
 -- name: name_parts(store_id, live, ids, products, refs)
 -- The part numbers of items that are named otherwise: by id, product or external reference.
-SELECT i.part_number FROM unnest(:ids::uuid[]) AS w(id)
-JOIN items i ON i.store_id = :store_id AND i.live = :live AND i.id = w.id
-UNION
-SELECT i.part_number FROM unnest(:products::text[]) AS w(product_id)
-JOIN item_products p ON p.store_id = :store_id AND p.live = :live AND p.product_id = w.product_id
-JOIN items i ON i.store_id = :store_id AND i.live = :live AND i.id = p.item_id
-UNION
-SELECT i.part_number FROM unnest(:refs::text[]) AS w(reference)
-JOIN item_products p ON p.store_id = :store_id AND p.live = :live AND p.external_reference_id = w.reference
-JOIN items i ON i.store_id = :store_id AND i.live = :live AND i.id = p.item_id
+SELECT i.part_number
+FROM (
+  SELECT id FROM unnest(:ids::uuid[]) AS w(id)
+  UNION
+  SELECT p.item_id FROM unnest(:products::text[]) AS w(product_id)
+  CROSS JOIN LATERAL (
+    SELECT item_id FROM item_products x WHERE x.store_id = :store_id AND x.live = :live AND x.product_id = w.product_id LIMIT 10000) p
+  UNION
+  SELECT p.item_id FROM unnest(:refs::text[]) AS w(reference)
+  CROSS JOIN LATERAL (
+    SELECT item_id FROM item_products x
+    WHERE x.store_id = :store_id AND x.live = :live AND x.external_reference_id = w.reference LIMIT 10000) p
+) n
+CROSS JOIN LATERAL (SELECT part_number FROM items x WHERE x.store_id = :store_id AND x.live = :live AND x.id = n.id LIMIT 1) i
 
 -- name: load_reservations(store_id, live, ids)
 -- The named reservations with their lines, in order.
 SELECT r.id, r.status, r.expires_at, r.fingerprint, r.reference, r.metadata, r.created_at, r.updated_at,
        l.item_id, l.quantity, l.backordered, l.allow_back_order
 FROM unnest(:ids::text[]) AS w(id)
-JOIN reservations r ON r.store_id = :store_id AND r.live = :live AND r.id = w.id
-JOIN reservation_lines l ON l.store_id = :store_id AND l.live = :live AND l.reservation_id = w.id
+CROSS JOIN LATERAL (SELECT * FROM reservations x WHERE x.store_id = :store_id AND x.live = :live AND x.id = w.id LIMIT 1) r
+CROSS JOIN LATERAL (
+  SELECT * FROM reservation_lines x WHERE x.store_id = :store_id AND x.live = :live AND x.reservation_id = r.id LIMIT 10000) l
 ORDER BY r.id, l.place
 
 -- name: load_orders(store_id, live, ids)
@@ -53,8 +62,9 @@ ORDER BY r.id, l.place
 SELECT o.id, o.fingerprint, o.reservation_id, o.reference, o.created_at, o.updated_at,
        l.item_id, l.quantity, l.backordered, l.shipped, l.cancelled, l.returned, l.unit_price, l.currency
 FROM unnest(:ids::text[]) AS w(id)
-JOIN orders o ON o.store_id = :store_id AND o.live = :live AND o.id = w.id
-JOIN order_lines l ON l.store_id = :store_id AND l.live = :live AND l.order_id = w.id
+CROSS JOIN LATERAL (SELECT * FROM orders x WHERE x.store_id = :store_id AND x.live = :live AND x.id = w.id LIMIT 1) o
+CROSS JOIN LATERAL (
+  SELECT * FROM order_lines x WHERE x.store_id = :store_id AND x.live = :live AND x.order_id = o.id LIMIT 10000) l
 ORDER BY o.id, l.place
 
 -- name: load_due(store_id, live, now, most)
@@ -88,12 +98,6 @@ ON CONFLICT (store_id, live, id) DO UPDATE SET
   expected_in_stock_at = excluded.expected_in_stock_at, metadata = excluded.metadata, updated_at = excluded.updated_at,
   deleted_at = excluded.deleted_at
 
--- name: write_new_levels(store_id, live, now, item_id)!
--- Empty levels for new items; `write_batch` fills them.
-INSERT INTO levels (store_id, live, item_id, updated_at)
-SELECT :store_id, :live, u.item_id, :now FROM unnest(:item_id::uuid[]) AS u(item_id)
-ON CONFLICT DO NOTHING
-
 -- name: forget_products(store_id, live, item_id)!
 -- The products of edited items, before they are written anew.
 DELETE FROM item_products WHERE store_id = :store_id AND live = :live AND item_id = ANY(:item_id::uuid[])
@@ -108,12 +112,15 @@ SELECT :store_id, :live, u.* FROM unnest(:item_id::uuid[], :product_id::text[], 
 WITH head AS (
   UPDATE ledgers SET position = :position, committed_at = :now WHERE store_id = :store_id AND live = :live
 ), written_levels AS (
-  UPDATE levels l SET on_hand = n.on_hand, reserved = n.reserved, allocated = n.allocated, allow_back_order = n.allow_back_order,
-    back_order_limit = n.back_order_limit, excused = n.excused, sequence = n.sequence, published = n.published, updated_at = :now
+  INSERT INTO levels (store_id, live, item_id, on_hand, reserved, allocated, allow_back_order, back_order_limit, excused,
+                      sequence, published, updated_at)
+  SELECT :store_id, :live, u.*, :now
   FROM unnest(:l_item::uuid[], :l_on_hand::bigint[], :l_reserved::bigint[], :l_allocated::bigint[], :l_allow::boolean[],
-              :l_limit::bigint[], :l_excused::bigint[], :l_sequence::bigint[], :l_published::bigint[])
-    AS n(item_id, on_hand, reserved, allocated, allow_back_order, back_order_limit, excused, sequence, published)
-  WHERE l.store_id = :store_id AND l.live = :live AND l.item_id = n.item_id
+              :l_limit::bigint[], :l_excused::bigint[], :l_sequence::bigint[], :l_published::bigint[]) AS u
+  ON CONFLICT (store_id, live, item_id) DO UPDATE SET
+    on_hand = excluded.on_hand, reserved = excluded.reserved, allocated = excluded.allocated,
+    allow_back_order = excluded.allow_back_order, back_order_limit = excluded.back_order_limit, excused = excluded.excused,
+    sequence = excluded.sequence, published = excluded.published, updated_at = excluded.updated_at
 ), written_movements AS (
   INSERT INTO movements (store_id, live, item_id, sequence, id, type, on_hand_delta, reserved_delta, allocated_delta,
                          on_hand, reserved, allocated, change_id, reason, reference, actor, occurred_at, created_at)

@@ -1,5 +1,8 @@
 -- The ledger of a store: what is there, what was promised, every change of it, and the events that tell of it.
 -- The key of every table but `stores` begins with the ledger (store and mode); no key, foreign key or sequence crosses ledgers.
+--
+-- Of several indexes that look equally good, as all do while a table is empty, the planner takes the one made last. So
+-- the index of a table's hottest look-up is made after the others.
 
 -- One row per merchant. Reference data.
 CREATE TABLE stores (
@@ -49,10 +52,10 @@ CREATE TABLE items (
   expected_in_stock_at timestamptz,
   metadata             jsonb   NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
   created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL, deleted_at timestamptz,
-  PRIMARY KEY (store_id, live, id),                       -- ids rise with time: also the list, newest first
-  UNIQUE (store_id, live, part_number, fulfiller)         -- also the search by prefix of a part number
+  PRIMARY KEY (store_id, live, id)                        -- ids rise with time: also the list, newest first
 );
 CREATE INDEX items_of_fulfiller ON items (store_id, live, fulfiller, id);
+ALTER TABLE items ADD UNIQUE (store_id, live, part_number, fulfiller);   -- also the search by prefix of a part number
 
 -- The same products, to look an item up by. Replaced whole with the item's `products`.
 CREATE TABLE item_products (
@@ -124,10 +127,10 @@ CREATE TABLE reservations (
   expires_at  timestamptz NOT NULL,
   reference   text, metadata jsonb NOT NULL DEFAULT '{}',
   fingerprint bytea NOT NULL,                   -- of the body that made it: the same id twice is the same object
-  created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
-  PRIMARY KEY (store_id, live, id)
+  created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL
 );
 CREATE INDEX reservations_newest ON reservations (store_id, live, created_at, id);
+ALTER TABLE reservations ADD PRIMARY KEY (store_id, live, id);
 CREATE TABLE reservation_lines (
   store_id integer NOT NULL, live boolean NOT NULL, reservation_id text COLLATE "C" NOT NULL, item_id uuid NOT NULL,
   place smallint NOT NULL,
@@ -135,19 +138,19 @@ CREATE TABLE reservation_lines (
   backordered bigint NOT NULL DEFAULT 0 CHECK (backordered BETWEEN 0 AND quantity),
   allow_back_order boolean NOT NULL DEFAULT true,   -- false: this line may not use the item's back order room
   expires_at  timestamptz NOT NULL,
-  holding     boolean NOT NULL,                     -- counts in the item's `reserved`
-  PRIMARY KEY (store_id, live, reservation_id, item_id)
+  holding     boolean NOT NULL                      -- counts in the item's `reserved`
 );
-CREATE INDEX reservation_lines_holding ON reservation_lines (store_id, live, item_id, expires_at) WHERE holding;   -- due holds of an item
 CREATE INDEX reservation_lines_due     ON reservation_lines (store_id, live, expires_at) WHERE holding;            -- the next hold to end
+CREATE INDEX reservation_lines_holding ON reservation_lines (store_id, live, item_id, expires_at) WHERE holding;   -- due holds of an item
+ALTER TABLE reservation_lines ADD PRIMARY KEY (store_id, live, reservation_id, item_id);
 
 CREATE TABLE orders (
   store_id integer NOT NULL, live boolean NOT NULL, id text COLLATE "C" NOT NULL CHECK (char_length(id) BETWEEN 1 AND 64),
   reservation_id text COLLATE "C", reference text, fingerprint bytea NOT NULL,
-  created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
-  PRIMARY KEY (store_id, live, id)
+  created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL
 );
 CREATE INDEX orders_newest ON orders (store_id, live, created_at, id);
+ALTER TABLE orders ADD PRIMARY KEY (store_id, live, id);
 CREATE TABLE order_lines (
   store_id integer NOT NULL, live boolean NOT NULL, order_id text COLLATE "C" NOT NULL, item_id uuid NOT NULL,
   place smallint NOT NULL,
@@ -157,10 +160,10 @@ CREATE TABLE order_lines (
   cancelled   bigint NOT NULL DEFAULT 0 CHECK (cancelled >= 0),
   returned    bigint NOT NULL DEFAULT 0 CHECK (returned BETWEEN 0 AND shipped),
   unit_price  text, currency text,
-  PRIMARY KEY (store_id, live, order_id, item_id),
   CONSTRAINT order_lines_units CHECK (shipped + cancelled <= quantity)
 );
 CREATE INDEX order_lines_open ON order_lines (store_id, live, item_id) WHERE shipped + cancelled < quantity;       -- what an item is promised to
+ALTER TABLE order_lines ADD PRIMARY KEY (store_id, live, order_id, item_id);
 
 -- The first answer to each idempotency key (R12). A long request answers in slices, each committed with its part of the work (R11).
 CREATE TABLE answers (
