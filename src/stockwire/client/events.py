@@ -9,8 +9,8 @@ import msgspec
 
 from stockwire.client.asking import Listed, given, named, segment
 from stockwire.client.errors import ApiError
-from stockwire.client.paging import Listing
-from stockwire.client.shapes import Event, FeedPage
+from stockwire.client.paging import LARGEST_PAGE, Listing
+from stockwire.client.shapes import Event, FeedPage, RawFeedPage
 from stockwire.client.sse import Message, Messages
 from stockwire.client.transport import Transport
 
@@ -46,7 +46,7 @@ class Events:
         feed_id: str | None = None,
         types: Sequence[str] | None = None,
         part_number: str | None = None,
-        limit: int = 1000,
+        limit: int = LARGEST_PAGE,
     ) -> FeedPage:
         """One page of the feed after a position; go on from `next_after`, also when `data` is empty.
 
@@ -77,6 +77,17 @@ class Events:
             if not page.has_more:
                 return
             after, feed_id = page.next_after, page.feed_id or None
+
+    async def feed_bytes(self, after: int = 0) -> AsyncIterator[bytes]:
+        """The same, each event as its exact bytes: those that were fixed at commit and that webhooks carry."""
+        while True:
+            query = {"after": after, "order": "asc", "limit": LARGEST_PAGE}
+            page: RawFeedPage = await self._transport.call("GET", EVENTS, RawFeedPage, query=query)
+            for body in page.data:
+                yield bytes(body)
+            if not page.has_more:
+                return
+            after = page.next_after
 
     async def stream(
         self, after: int | None = None, *, types: Sequence[str] | None = None, part_number: str | None = None

@@ -243,6 +243,14 @@ class FeedPage(Answer):
     feed_id: str = ""
 
 
+class RawFeedPage(Answer):
+    """The same page with the events left as they stand on the wire."""
+
+    data: list[msgspec.Raw]
+    has_more: bool = False
+    next_after: int = 0
+
+
 class Secret(Answer):
     secret: str
     id: str = ""

@@ -5,15 +5,14 @@ Bodies are kept as digests: two months of orders are more bytes than a compariso
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 
 from stockwire.client import Level, Stockwire
-from stockwire.client.shapes import Answer, Movement
+from stockwire.client.shapes import Movement
 
-PAGE = 1000
 READERS = 16
 
 
@@ -68,12 +67,6 @@ class _Envelope(msgspec.Struct):
     position: int | None = None
 
 
-class _FeedPage(Answer):
-    data: list[msgspec.Raw]
-    has_more: bool = False
-    next_after: int = 0
-
-
 _envelope = msgspec.json.Decoder(_Envelope)
 
 
@@ -101,16 +94,10 @@ def heard(lines: Iterable[bytes]) -> Iterator[Told]:
     return (told(line.rstrip(b"\n")) for line in lines if line.endswith(b"\n"))
 
 
-async def published(shop: Stockwire, after: int = 0) -> AsyncIterator[Told]:
-    """Everything in the pull feed behind a position, up to its head."""
-    while True:
-        query = {"after": after, "order": "asc", "limit": PAGE}
-        page: _FeedPage = await shop.transport.call("GET", "/v1/events", _FeedPage, query=query)
-        for raw in page.data:
-            yield told(bytes(raw))
-        if not page.has_more:
-            return
-        after = page.next_after
+async def published(shop: Stockwire, after: int = 0) -> dict[str, Told]:
+    """Everything in the pull feed behind a position, up to its head, by id."""
+    events = [told(body) async for body in shop.events.feed_bytes(after)]
+    return {event.id: event for event in events}
 
 
 async def head_position(shop: Stockwire) -> int:

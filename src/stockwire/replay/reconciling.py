@@ -63,33 +63,40 @@ def reconcile(
     heard: Sequence[Told],
     published: Mapping[str, Told],
 ) -> tuple[Check, ...]:
-    """Every check, in the order in which a reader asks. `published` holds the ledger's events by id."""
+    """Every check of all three witnesses. `published` holds the ledger's events by id."""
     return (
-        _oversold(ours, heard),
+        *reconcile_stock(ours, levels, sums),
+        _promised_without_stock(heard),
         _lost(heard, published),
         _bytes(heard, published),
         _holes(published),
         _chains(heard),
         _units(ours, heard),
-        _levels(ours, levels),
         _last_words(heard, levels),
-        _ledger(sums, levels),
     )
+
+
+def reconcile_stock(ours: Books, levels: Mapping[str, Level], sums: Mapping[str, Sum]) -> tuple[Check, ...]:
+    """The checks that need no receiver: the client's books against the server."""
+    return _oversold(ours), _levels(ours, levels), _ledger(sums, levels)
 
 
 def _check(what: str, compared: int, wrong: Sequence[object]) -> Check:
     return Check(what, compared, len(wrong), str(wrong[0]) if wrong else "")
 
 
-def _oversold(ours: Books, heard: Sequence[Told]) -> Check:
-    """Units promised beyond units bought, by the client's answers; and events that tell of a promise without stock."""
-    items = [
+def _oversold(ours: Books) -> Check:
+    wrong = [
         f"{item}: {promised} promised of {ours.bought.get(item, 0)}"
         for item, promised in ours.promised.items()
         if promised > ours.bought.get(item, 0)
     ]
-    events = [f"event {event.id}: {event.backordered} backordered" for event in heard if event.backordered]
-    return _check("oversold: units promised beyond units bought", len(ours.promised), items + events)
+    return _check("oversold: parts of which the client sold more than it bought", len(ours.promised), wrong)
+
+
+def _promised_without_stock(heard: Sequence[Told]) -> Check:
+    wrong = [f"event {event.id}: {event.backordered} backordered" for event in heard if event.backordered]
+    return _check("oversold: events that tell of a promise without stock", len(heard), wrong)
 
 
 def _lost(heard: Sequence[Told], published: Mapping[str, Told]) -> Check:

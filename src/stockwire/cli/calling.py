@@ -1,0 +1,79 @@
+"""Commands that talk to a server: where it is, which key, and one clear line when that fails."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import typer
+import uvloop
+
+from stockwire.client import ApiError, Retries, Stockwire
+
+T = TypeVar("T")
+PATIENCE = Retries(tries=4, first_seconds=0.2, most_seconds=2.0)
+NO_ADDRESS = "set STOCKWIRE_URL to the server's address, for instance http://127.0.0.1:8484"
+NO_KEY = "set STOCKWIRE_KEY to a secret key (those of the first start are in first-keys.json in the data directory)"
+
+
+def call(work: Callable[[Stockwire], Awaitable[T]], *, connections: int = 64, retries: Retries = PATIENCE) -> T:
+    """Run `work` with a client made from the environment; a failure is one line on standard error and exit code 1."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_with_shop(work, connections, retries))
+    except BaseExceptionGroup as many:
+        error = _first(many)
+        if error is None:
+            raise
+        leave(_in_words(error))
+    except ApiError as error:
+        leave(_in_words(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def leave(line: str) -> NoReturn:
+    """Say why in one line and end with exit code 1."""
+    typer.echo(f"stockwire: {line}", err=True)
+    raise typer.Exit(1)
+
+
+async def _with_shop(work: Callable[[Stockwire], Awaitable[T]], connections: int, retries: Retries) -> T:
+    url, key = os.environ.get("STOCKWIRE_URL", ""), _key()
+    if not url.startswith(("http://", "https://")):
+        leave(NO_ADDRESS)
+    if not key:
+        leave(NO_KEY)
+    async with Stockwire(url, key, connections=connections, retries=retries) as shop:
+        return await work(shop)
+
+
+def _key() -> str:
+    """The key from the environment, or from the file that STOCKWIRE_KEY_FILE names."""
+    path = os.environ.get("STOCKWIRE_KEY_FILE")
+    if not path:
+        return os.environ.get("STOCKWIRE_KEY", "")
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        leave(f"STOCKWIRE_KEY_FILE: {fault}")
+
+
+def _first(many: BaseExceptionGroup[BaseException]) -> ApiError | None:
+    """The first API error of what may be a tree of failures: many requests run at once, and one line says it."""
+    failed, other = many.split(ApiError)
+    while isinstance(failed, BaseExceptionGroup):
+        failed = failed.exceptions[0]  # type: ignore[assignment]
+    return failed if other is None else None
+
+
+def _in_words(error: ApiError) -> str:
+    url = os.environ.get("STOCKWIRE_URL", "")
+    if error.status == 0:
+        return f"{error.errors[0].message} (is the server running? start it with: stockwire serve)"
+    if error.status == 401:
+        return f"the server at {url} does not accept this key; look at STOCKWIRE_KEY"
+    if error.status == 403:
+        return f"this key may not do that: {error}"
+    return str(error)

@@ -1,0 +1,179 @@
+"""`stockwire items`: the catalogue from and to CSV."""
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+from msgspec import UNSET
+
+from stockwire.cli.calling import call, leave
+from stockwire.cli.item_rows import COLUMNS, BadRow, Row, WrongHeaderError, fields_of, read_rows
+from stockwire.client import Change, NewItem, Stockwire
+from stockwire.client.shapes import RowFault
+
+app = typer.Typer(help="The catalogue, from and to CSV.", no_args_is_help=True)
+ROWS_A_REQUEST = 1000
+
+Update = Annotated[
+    bool, typer.Option("--update", help="Items that exist take the file's policy, products and quantity.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only read the file and say what is wrong with it.")]
+
+
+@app.callback()
+def items() -> None:
+    """The catalogue, from and to CSV."""
+
+
+@app.command("import")
+def import_items(
+    file: Annotated[Path, typer.Argument(help="The CSV file; - reads standard input.")],
+    *,
+    update: Update = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Make items from a CSV file, one a line, and say line by line what could not be done.
+
+    The first line names the columns: partNumber, and any of fulfiller, quantity, inventoryManagement, allowBackOrder,
+    backOrderLimit, lowStockThreshold, expectedInStockDate (like 2026-12-24) and products (ids separated by semicolons,
+    each perhaps with =externalReferenceId). An empty field means "not given". The exit code is 1 if a line was refused.
+
+    Examples:
+
+      stockwire items import catalogue.csv
+
+      stockwire items import catalogue.csv --dry-run
+
+      stockwire items export | stockwire items import - --update
+    """
+    good, bad = _read(file)
+    for fault in bad:
+        _complain(fault)
+    if not dry_run:
+        refused = call(lambda shop: _send(shop, good, update))
+        typer.echo(f"{len(good) - len(refused)} items imported, {len(refused) + len(bad)} lines refused", err=True)
+        bad += refused
+    raise typer.Exit(1 if bad else 0)
+
+
+def _read(path: Path) -> tuple[list[Row], list[BadRow]]:
+    try:
+        with _opened(path) as file:
+            rows = list(read_rows(file))
+    except (OSError, UnicodeDecodeError, WrongHeaderError) as fault:
+        leave(f"{path}: {fault}")
+    return [row for row in rows if isinstance(row, Row)], [row for row in rows if isinstance(row, BadRow)]
+
+
+def _opened(path: Path) -> TextIO:
+    if str(path) == "-":
+        return sys.stdin
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _complain(fault: BadRow) -> None:
+    typer.echo(f"line {fault.line}: {fault.why}", err=True)
+
+
+async def _send(shop: Stockwire, rows: Sequence[Row], update: bool) -> list[BadRow]:
+    refused: list[BadRow] = []
+    for start in range(0, len(rows), ROWS_A_REQUEST):
+        some = rows[start : start + ROWS_A_REQUEST]
+        answer = await shop.items.create_many([row.item for row in some])
+        known = []
+        for row, result in zip(some, answer.results, strict=True):
+            if result.error is None:
+                continue
+            if update and _says(result.error, "already_exists"):
+                known.append(row)
+            else:
+                refused.append(BadRow(row.line, _why(result.error)))
+        refused += await _update(shop, known)
+    for fault in sorted(refused):
+        _complain(fault)
+    return refused
+
+
+async def _update(shop: Stockwire, rows: Sequence[Row]) -> list[BadRow]:
+    """Items that exist: policy and products by PATCH, quantities in one batch."""
+    for row in rows:
+        found = await shop.items.find(row.item.part_number, row.item.fulfiller)
+        changed = _policy(row.item)
+        if found and changed:
+            await shop.items.update(found.id, **changed)
+    stocked = [row for row in rows if row.item.quantity is not None]
+    if not stocked:
+        return []
+    answer = await shop.changes.batch([_set(row.item) for row in stocked])
+    faults = zip(stocked, answer.results, strict=True)
+    return [BadRow(row.line, _why(result.error)) for row, result in faults if result.error]
+
+
+def _policy(item: NewItem) -> dict[str, Any]:
+    names = (
+        "inventory_management",
+        "allow_back_order",
+        "back_order_limit",
+        "low_stock_threshold",
+        "expected_in_stock_date",
+        "products",
+    )
+    return {name: value for name in names if (value := getattr(item, name)) is not None and value is not UNSET}
+
+
+def _set(item: NewItem) -> Change:
+    return Change(
+        type="set",
+        part_number=item.part_number,
+        fulfiller=item.fulfiller,
+        quantity=item.quantity,
+        reason="import",
+    )
+
+
+def _says(error: RowFault, code: str) -> bool:
+    return any(fault.get("code") == code for fault in error.errors)
+
+
+def _why(error: RowFault) -> str:
+    hint = " (--update changes it)" if _says(error, "already_exists") else ""
+    return "; ".join(str(fault.get("message") or fault.get("code")) for fault in error.errors) + hint
+
+
+@app.command("export")
+def export_items(
+    file: Annotated[Path | None, typer.Argument(help="Where to write; without it, standard output.")] = None,
+    *,
+    fulfiller: Annotated[str | None, typer.Option(help="Only this fulfiller's items.")] = None,
+) -> None:
+    """Write every item as a line of CSV, which `items import` reads again.
+
+    Examples:
+
+      stockwire items export catalogue.csv
+
+      stockwire items export --fulfiller "Leeds" > leeds.csv
+    """
+
+    async def work(shop: Stockwire) -> list[list[str]]:
+        found = shop.items.list(fulfiller=fulfiller) if fulfiller else shop.items.list()
+        return [fields_of(item) async for item in found]
+
+    rows = call(work)
+    try:
+        _write(rows, file)
+    except OSError as fault:
+        leave(f"{file}: {fault}")
+
+
+def _write(rows: Iterable[list[str]], path: Path | None) -> None:
+    """Oldest first, so that an import makes the items in the same order."""
+    ordered = reversed(list(rows))
+    if path is None:
+        csv.writer(sys.stdout, lineterminator="\n").writerows([list(COLUMNS), *ordered])
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([list(COLUMNS), *ordered])
