@@ -1,34 +1,34 @@
-"""Commands that talk to a server: where it is, which key, and one clear line when that fails."""
+"""Commands that talk to a server: where it is, which key, and one clear line when something fails."""
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import typer
 import uvloop
 
+from stockwire import config
 from stockwire.client import ApiError, Retries, Stockwire
 
 T = TypeVar("T")
 PATIENCE = Retries(tries=4, first_seconds=0.2, most_seconds=2.0)
-NO_ADDRESS = "set STOCKWIRE_URL to the server's address, for instance http://127.0.0.1:8484"
 NO_KEY = "set STOCKWIRE_KEY to a secret key (those of the first start are in first-keys.json in the data directory)"
 
 
 def call(work: Callable[[Stockwire], Awaitable[T]], *, connections: int = 64, retries: Retries = PATIENCE) -> T:
     """Run `work` with a client made from the environment; a failure is one line on standard error and exit code 1."""
+    url, key = server_and_key()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_with_shop(work, connections, retries))
+            return runner.run(_with_shop(work, url, key, connections, retries))
     except BaseExceptionGroup as many:
         error = _first(many)
         if error is None:
             raise
-        leave(_in_words(error))
+        leave(_in_words(error, url))
     except ApiError as error:
-        leave(_in_words(error))
+        leave(_in_words(error, url))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -39,25 +39,22 @@ def leave(line: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-async def _with_shop(work: Callable[[Stockwire], Awaitable[T]], connections: int, retries: Retries) -> T:
-    url, key = os.environ.get("STOCKWIRE_URL", ""), _key()
-    if not url.startswith(("http://", "https://")):
-        leave(NO_ADDRESS)
-    if not key:
-        leave(NO_KEY)
+async def _with_shop(
+    work: Callable[[Stockwire], Awaitable[T]], url: str, key: str, connections: int, retries: Retries
+) -> T:
     async with Stockwire(url, key, connections=connections, retries=retries) as shop:
         return await work(shop)
 
 
-def _key() -> str:
-    """The key from the environment, or from the file that STOCKWIRE_KEY_FILE names."""
-    path = os.environ.get("STOCKWIRE_KEY_FILE")
-    if not path:
-        return os.environ.get("STOCKWIRE_KEY", "")
+def server_and_key() -> tuple[str, str]:
+    """Where the server is and which key to use, from STOCKWIRE_URL and STOCKWIRE_KEY (or their _FILE)."""
     try:
-        return Path(path).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as fault:
-        leave(f"STOCKWIRE_KEY_FILE: {fault}")
+        settings = config.load({}, os.environ)
+    except config.WrongSetting as wrong:
+        leave(f"setting {wrong}")
+    if not settings.key:
+        leave(NO_KEY)
+    return settings.url, settings.key
 
 
 def _first(many: BaseExceptionGroup[BaseException]) -> ApiError | None:
@@ -68,8 +65,7 @@ def _first(many: BaseExceptionGroup[BaseException]) -> ApiError | None:
     return failed if other is None else None
 
 
-def _in_words(error: ApiError) -> str:
-    url = os.environ.get("STOCKWIRE_URL", "")
+def _in_words(error: ApiError, url: str) -> str:
     if error.status == 0:
         return f"{error.errors[0].message} (is the server running? start it with: stockwire serve)"
     if error.status == 401:
