@@ -6,6 +6,7 @@ import asyncio
 
 from stockwire.ledger.backlog import Allowance, Pending
 from stockwire.ledger.deciding import Sealer
+from stockwire.ledger.growth import Growth
 from stockwire.ledger.notices import CHANNEL, Notices, read_payload
 from stockwire.ledger.submission import Answer, LedgerId, Submission, Unavailable
 from stockwire.ledger.writer import Writer
@@ -28,6 +29,7 @@ class Ledger:
         self._allowance = Allowance()
         self._writers: dict[LedgerId, Writer] = {}
         self._notices = Notices(database)
+        self._growth = Growth(database)
         self._sweeper: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -49,10 +51,13 @@ class Ledger:
     def _writer(self, ledger: LedgerId) -> Writer:
         writer = self._writers.get(ledger)
         if writer is None:
-            committed = self._notices.committed
-            writer = Writer(ledger, self._database, self._allowance, self._sealer, committed)
+            writer = Writer(ledger, self._database, self._allowance, self._sealer, self._committed)
             self._writers[ledger] = writer
         return writer
+
+    def _committed(self, ledger: LedgerId, position: int) -> None:
+        self._notices.committed(ledger, position)
+        self._growth.committed(ledger, position)
 
     async def _sweep(self) -> None:
         """While anything waits, look for what has waited too long (R13 c)."""
