@@ -18,11 +18,24 @@ Columns = list[Sequence[Any]]
 
 COPY_FROM_ROWS = 200  # beyond this, COPY takes half the time of arrays
 _COPIED = {
-    "movements": (
-        "item_id sequence id type on_hand_delta reserved_delta allocated_delta on_hand reserved allocated"
-        " change_id reason reference actor occurred_at"
-    ).split(),
-    "events": "position id type item_id part_number fulfiller body".split(),
+    "movements": [
+        "item_id",
+        "sequence",
+        "id",
+        "type",
+        "on_hand_delta",
+        "reserved_delta",
+        "allocated_delta",
+        "on_hand",
+        "reserved",
+        "allocated",
+        "change_id",
+        "reason",
+        "reference",
+        "actor",
+        "occurred_at",
+    ],
+    "events": ["position", "id", "type", "item_id", "part_number", "fulfiller", "body"],
 }
 
 
@@ -53,7 +66,8 @@ async def outcome_of(connection: Connection, xid: str) -> str | None:
 async def look_at_tables(connection: Connection) -> None:
     """Let the planner see what the tables have become, instead of within minutes by itself."""
     await connection.execute(
-        "ANALYZE items, item_products, levels, movements, events, reservations, reservation_lines, orders, order_lines, answers"
+        "ANALYZE items, item_products, levels, movements, events, answers,"
+        " reservations, reservation_lines, orders, order_lines"
     )
 
 
