@@ -75,6 +75,10 @@ class _Basket:
         level = self._state.levels[item.id]
         return level.on_hand - level.promised + self.held_left.get(item.id, 0) - self.fresh.get(item.id, 0)
 
+    def promised(self, item: Item) -> int:
+        """Units promised, this command's included and its unused hold given back."""
+        return self._state.levels[item.id].on_hand - self.free(item)
+
     def room(self, item: Item, group: _Group) -> int:
         return self._state.levels[item.id].room if group.allow_back_order else 0
 
@@ -163,7 +167,7 @@ def _fill(group: _Group, wanted: int, basket: _Basket) -> Refused | None:
 
 
 def _take(item: Item, units: int, group: _Group, basket: _Basket) -> Refused | None:
-    if units - basket.free(item) > LARGEST:
+    if basket.promised(item) + units > LARGEST:
         message = f"No counter may exceed {LARGEST}."
         return Refused((Refusal(Reason.LIMIT_EXCEEDED, f"items[{group.lines[0][0]}].quantity", message),))
     basket.take(item, units, group)
