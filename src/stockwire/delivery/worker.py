@@ -1,0 +1,201 @@
+"""The delivery role: follows positions, sends, settles. Any number of workers share the work of any number of ledgers.
+
+What a worker holds in memory it has leased in the database; whatever happens to it, the leases end and others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from stockwire import logs
+from stockwire.delivery import attempt, health, wakeup
+from stockwire.delivery.address_guard import AddressGuard, AllowList
+from stockwire.delivery.attempt import DatabaseClock
+from stockwire.delivery.client import Client
+from stockwire.delivery.endpoints import Endpoints, KeyRing
+from stockwire.delivery.fetching import Fetching
+from stockwire.delivery.health import LedgerDoor
+from stockwire.delivery.lanes import Lane, Lanes
+from stockwire.delivery.settling import Failings, Settling
+from stockwire.store import deliveries
+from stockwire.store.database import UNREACHABLE, Database, plain
+from stockwire.store.deliveries import Claimed, Ledger
+
+POLL_SECONDS = 1.0
+HEALTH_SECONDS = 60.0
+STOP_SECONDS = 10.0
+MOST_IN_FLIGHT = 1_000
+MOST_UNSETTLED = 256
+
+log = logs.named("delivery")
+
+
+class DeliverySettings(Protocol):
+    """What delivery wants of the settings."""
+
+    @property
+    def webhook_allow(self) -> tuple[str, ...]: ...
+
+
+async def run(
+    database: Database, ledger: LedgerDoor, settings: DeliverySettings, keyring: KeyRing, stop: asyncio.Event
+) -> None:
+    """Deliver until `stop` is set; then finish what is in flight and give the rest back."""
+    client = Client(AddressGuard(AllowList.of(settings.webhook_allow)))
+    try:
+        await Worker(database, ledger, client, keyring).run(stop)
+    finally:
+        await client.close()
+
+
+class Worker:
+    """One delivery process. `main` fetches; attempts are tasks of their own; settling runs beside them."""
+
+    def __init__(self, database: Database, door: LedgerDoor, client: Client, keyring: KeyRing) -> None:
+        self._database = database
+        self._door = door
+        self._client = client
+        self._clock = DatabaseClock()
+        self._lanes = Lanes(MOST_IN_FLIGHT)
+        self._fetching = Fetching(database.work, Endpoints(keyring), self._lanes, self._clock)
+        self._settling = Settling(database.work, self._settled)
+        self._attempts: dict[asyncio.Task[None], tuple[Ledger, Claimed]] = {}
+        self._failing: Failings = []
+        self._fresh: set[Ledger] = set()  # with new events
+        self._due: set[Ledger] = set()  # with deliveries to claim
+        self._wake = asyncio.Event()
+        self._poll_at = 0.0
+        self._health_at = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set."""
+        beside = [
+            asyncio.create_task(self._settling.run(), name="settling"),
+            asyncio.create_task(wakeup.listen(self._database, self._heard), name="notices"),
+            asyncio.create_task(self._wake_at(stop), name="stop"),
+        ]
+        try:
+            while not stop.is_set():
+                await self._round()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), max(0.0, self._poll_at - time.monotonic()))
+                self._wake.clear()
+            await self._finish()
+        finally:
+            for task in [*beside, *self._attempts]:
+                task.cancel()
+            await asyncio.gather(*beside, *self._attempts, return_exceptions=True)
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._wake.set()
+
+    def _heard(self, ledger: Ledger) -> None:
+        self._fresh.add((ledger[0], ledger[1]))
+        self._wake.set()
+
+    async def _round(self) -> None:
+        """Fetch for every ledger that has something, each as far as one batch goes."""
+        if time.monotonic() >= self._poll_at:
+            self._poll_at = time.monotonic() + POLL_SECONDS
+            await self._careful(self._poll)
+        fresh, self._fresh = self._fresh, set()
+        for ledger in fresh:
+            await self._careful(self._fan_out, ledger)
+        self._due |= self._lanes.hungry
+        self._lanes.hungry.clear()
+        due, self._due = self._due, set()
+        for ledger in due:
+            await self._careful(self._fetching.claim, ledger)
+            self._send()
+        if self._lanes.dropped:
+            await self._careful(self._fetching.release)
+
+    async def _careful(self, step: Callable[..., Awaitable[None]], *of: Ledger) -> None:
+        """One ledger's trouble is not another's; what failed is found again by the next poll."""
+        try:
+            await step(*of)
+        except UNREACHABLE as fault:
+            log.warning("database_unreachable", fault=plain(fault))
+            await asyncio.sleep(0.2)
+        except Exception:
+            log.error("delivery_step_failed", exc_info=True)
+            await asyncio.sleep(0.2)
+
+    async def _fan_out(self, ledger: Ledger) -> None:
+        if await self._fetching.fan_out(ledger):
+            self._fresh.add(ledger)
+            self._wake.set()
+        self._send()
+
+    async def _poll(self) -> None:
+        self._lanes.drop_stale()
+        await self._settling.note()
+        for ledger in self._lanes.ledgers_waiting():
+            await self._fetching.refresh(ledger)
+        await self._fetching.cancel_unwanted()
+        found = await self._fetching.worklist()
+        self._fresh |= set(found)
+        self._due |= set(found)
+        await self._look_after_health()
+
+    async def _look_after_health(self) -> None:
+        failing, self._failing = self._failing, []
+        if time.monotonic() >= self._health_at:
+            self._health_at = time.monotonic() + HEALTH_SECONDS
+            async with self._database.work.acquire() as connection:
+                failing += await deliveries.failing(connection)
+        await health.disable_failing(self._door, failing)
+
+    def _send(self) -> None:
+        """Start attempts while lanes and settling have room."""
+        while self._settling.unsettled < MOST_UNSETTLED:
+            turn = self._lanes.next()
+            if turn is None:
+                return
+            lane, delivery = turn
+            task = asyncio.create_task(self._attempt(lane, delivery))
+            self._attempts[task] = (lane.ledger, delivery)
+            task.add_done_callback(self._attempts.pop)
+
+    async def _attempt(self, lane: Lane, delivery: Claimed) -> None:
+        why = None
+        try:
+            attempted = await attempt.make(delivery, lane.endpoint, self._client, self._clock)
+            why = attempted.exchange.why
+            self._settling.add(lane.ledger, attempted)
+            attempt.tell(lane.ledger, attempted)
+        except Exception:
+            log.error("attempt_failed", delivery=delivery.id, exc_info=True)  # its lease ends and it is made again
+        finally:
+            self._lanes.done(lane, why)
+        self._send()
+        if self._lanes.hungry or self._lanes.dropped:
+            self._wake.set()
+
+    def _settled(self, failing: Failings) -> None:
+        self._send()
+        gone = [entry for entry in failing if entry[1].gone]
+        self._failing += failing
+        if gone:
+            self._poll_at = 0.0
+            self._wake.set()
+
+    async def _finish(self) -> None:
+        """Give back what waits, let what is in flight end, settle it."""
+        self._lanes.drop_everything()
+        await self._careful(self._fetching.release)
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=STOP_SECONDS)
+        self._lanes.dropped += self._attempts.values()
+        for task in self._attempts:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS / 2):
+                await self._settling.flush()
+                await self._settling.note()
+                await self._fetching.release()
