@@ -13,7 +13,7 @@ from stockwire.client import Level
 from stockwire.client.shapes import Movement
 from stockwire.replay.evidence import Sum, Told, add_up, heard, told
 from stockwire.replay.journal import Fact, Opened, Ordered, OrderLineFact, Received, WrittenOff
-from stockwire.replay.reconciling import books, reconcile
+from stockwire.replay.reconciling import Server, books, reconcile
 
 
 def event(position: int, quantity: int, before: int, sequence: int, previous: int, cause: str) -> Told:
@@ -69,7 +69,7 @@ class Story:
         self.published = {one.id: one for one in self.heard}
 
     def differences(self) -> set[str]:
-        checks = reconcile(books(self.facts), {"i": self.level}, {"i": self.sum}, self.heard, self.published)
+        checks = reconcile(books(self.facts), self.heard, Server({"i": self.level}, {"i": self.sum}, self.published))
         return {check.what.split(":")[0].split(" ")[0] for check in checks if check.different}
 
 

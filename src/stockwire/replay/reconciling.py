@@ -2,7 +2,7 @@
 server says now. None of them is derived from another (R27)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -33,6 +33,14 @@ class Books(NamedTuple):
     """Units that answers said were sold, before cancels and returns."""
 
 
+class Server(NamedTuple):
+    """What the server says: each item's level, its ledger added up, and every event of the feed by id."""
+
+    levels: Mapping[str, Level]
+    sums: Mapping[str, Sum]
+    published: Mapping[str, Told]
+
+
 def books(facts: Iterable[Fact]) -> Books:
     """Add the journal up; of an order the last line counts."""
     bought: Counter[str] = Counter()
@@ -57,22 +65,18 @@ def books(facts: Iterable[Fact]) -> Books:
 
 
 def reconcile(
-    ours: Books,
-    levels: Mapping[str, Level],
-    sums: Mapping[str, Sum],
-    heard: Sequence[Told],
-    published: Mapping[str, Told],
+    ours: Books, heard: Sequence[Told], server: Server, wanted: Callable[[Told], bool] = lambda event: True
 ) -> tuple[Check, ...]:
-    """Every check of all three witnesses. `published` holds the ledger's events by id."""
+    """Every check of all three witnesses; `wanted` tells the events that the receiver subscribed to."""
     return (
-        *reconcile_stock(ours, levels, sums),
+        *reconcile_stock(ours, server.levels, server.sums),
         _promised_without_stock(heard),
-        _lost(heard, published),
-        _bytes(heard, published),
-        _holes(published),
+        _lost(heard, [id_ for id_, event in server.published.items() if wanted(event)]),
+        _bytes(heard, server.published),
+        _holes(server.published),
         _chains(heard),
         _units(ours, heard),
-        _last_words(heard, levels),
+        _last_words(heard, server.levels),
     )
 
 
@@ -99,9 +103,9 @@ def _promised_without_stock(heard: Sequence[Told]) -> Check:
     return _check("oversold: events that tell of a promise without stock", len(heard), wrong)
 
 
-def _lost(heard: Sequence[Told], published: Mapping[str, Told]) -> Check:
-    missing = sorted(published.keys() - {event.id for event in heard})
-    return _check("lost: ledger's events that the receiver never verified", len(published), missing)
+def _lost(heard: Sequence[Told], wanted: Sequence[str]) -> Check:
+    missing = sorted(set(wanted) - {event.id for event in heard})
+    return _check("lost: ledger's events that the receiver never verified", len(wanted), missing)
 
 
 def _bytes(heard: Sequence[Told], published: Mapping[str, Told]) -> Check:

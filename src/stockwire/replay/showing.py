@@ -1,13 +1,15 @@
 """A replay in words and tables, for people: progress while it runs, what happened, and the verdict."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from stockwire.replay.proving import Proof
 from stockwire.replay.reading import Malformed
 from stockwire.replay.reconciling import Check
 
@@ -28,12 +30,20 @@ ORDER_OF_TALE = (
 
 
 @contextmanager
-def progress(console: Console, what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, silence elsewhere; the yielded function is told how many more are done."""
+def progress(console: Console, what: str, total: int) -> Iterator["Told"]:
+    """A bar on a terminal, silence elsewhere; the yielded function is told how many more are done (and of how many)."""
     columns = (TextColumn("{task.description:<24}"), BarColumn(), TaskProgressColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda more: bar.advance(task, more)
+
+        def tell(more: int, of: int | None = None) -> None:
+            bar.update(task, advance=more, total=of)
+
+        yield tell
+
+
+class Told(Protocol):
+    def __call__(self, more: int, of: int | None = None, /) -> None: ...
 
 
 def show_malformed(console: Console, malformed: Sequence[Malformed]) -> None:
@@ -66,3 +76,13 @@ def verdict(checks: Sequence[Check]) -> tuple[Table, bool]:
         if check.different:
             table.add_row(f"  for instance {check.example}", "", "", style="red")
     return table, not any(check.different for check in checks)
+
+
+def summary(proof: Proof) -> str:
+    """The verdict in one line."""
+    found: Counter[str] = Counter()
+    for check in proof.checks:
+        found[check.what.partition(":")[0]] += check.different
+    ending = "Everything agrees." if proof.agreed else "It does NOT add up: see the table."
+    lost = f"lost {found['lost']} of {proof.published:,} events"
+    return f"oversold {found['oversold']}, {lost}, delivered twice {proof.repeated}. {ending}"
