@@ -26,7 +26,7 @@ help:  ## this text
 	@echo 'A first look: make run.   Before a commit: make format check.   Before a push: make test.'
 
 run: .run-ready
-	@ONCE='$(ONCE)' FRESH='$(FRESH)' $(BIN) stockwire.demo $(if $(ONCE),--once) $(if $(FRESH),--fresh)
+	@$(BIN) stockwire.demo $(if $(ONCE),--once) $(if $(FRESH),--fresh) $(if $(PORT),--port $(PORT))
 
 test: .test-ready
 	@$(if $(ENGINES),ENGINES='$(ENGINES)') .venv/bin/python scripts/run_tests.py $(ARGS)
@@ -42,7 +42,7 @@ bench: .test-ready
 	@$(BIN) benchmarks $(ARGS)
 
 crash: .test-ready
-	@CYCLES='$(CYCLES)' $(BIN) tests.crash --cycles $(CYCLES)
+	@$(BIN) tests.crash --cycles $(CYCLES)
 
 lock: .run-ready
 	@scripts/lock.sh

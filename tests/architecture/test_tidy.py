@@ -88,7 +88,7 @@ def test_every_query_says_what_it_is_for(path: Path) -> None:
     silent = [
         lines[number]
         for number in named
-        if not re.match(r"-- (?!name:)\S.{14,}", "".join(lines[number + 1 : number + 2]))
+        if not re.match(r"-- (?!name:)\S+ \S+", "".join(lines[number + 1 : number + 2]))
     ]
     assert not silent, f"no purpose line below {silent}"
 
