@@ -2,7 +2,6 @@
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench crash lock
 PYTHONPATH :=
-export PYTHONDONTWRITEBYTECODE ?=
 BIN := .venv/bin/python -m
 CYCLES ?= 100
 
