@@ -23,7 +23,7 @@ class FakeServer:
             {
                 "method": request.method,
                 "path": request.raw_path.partition("?")[0],
-                "query": dict(request.query),
+                "query": {name: ",".join(request.query.getall(name)) for name in request.query},
                 "headers": request.headers,
                 "body": body,
             }

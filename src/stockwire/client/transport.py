@@ -9,6 +9,7 @@ import secrets
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -100,7 +101,7 @@ class Transport:
         raise AssertionError("the last try returns or raises")
 
     async def _once(
-        self, method: str, path: str, query: dict[str, str], content: bytes | None, headers: dict[str, str]
+        self, method: str, path: str, query: list[tuple[str, str]], content: bytes | None, headers: dict[str, str]
     ) -> "bytes | Failure":
         try:
             async with self._open().request(
@@ -176,14 +177,18 @@ def _seconds(header: str | None) -> float | None:
     return float(header) if header and header.isascii() and header.isdigit() else None
 
 
-def _texts(query: Query | None) -> dict[str, str]:
-    """A query as text: what is None is left out, lists are joined by commas, truth values are lower case."""
-    return {name: _text(value) for name, value in (query or {}).items() if value is not None}
+def _texts(query: Query | None) -> list[tuple[str, str]]:
+    """A query as text: what is None is left out, a list is repeated, truth values are lower case."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in (query or {}).items():
+        if isinstance(value, (list, tuple, set, frozenset)):
+            pairs += [(name, _text(one)) for one in value]
+        elif value is not None:
+            pairs.append((name, _text(value)))
+    return pairs
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return ",".join(str(one) for one in value)
-    return value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else str(value)
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
