@@ -21,7 +21,7 @@ SLICE = Path(__file__).parents[2] / "src" / "stockwire" / "demo" / "online_retai
 
 
 def line(invoice: str, part: str, quantity: int, day: float = 0.0, customer: str = "17850") -> Line:
-    return Line(0, invoice, part, "", quantity, START + timedelta(days=day), customer)
+    return Line(0, invoice, part, "", quantity, START + timedelta(days=day), "2.50", customer)
 
 
 async def replayed(planned: Plan, concurrency: int = 8, **settings: object) -> tuple[FakeShop, Replay, Journal]:

@@ -9,7 +9,7 @@ START = datetime(2010, 12, 1, 8, 0)
 
 
 def line(invoice: str, part: str, quantity: int, day: float = 0.0, customer: str = "17850") -> Line:
-    return Line(0, invoice, part, f"name of {part}", quantity, START + timedelta(days=day), customer)
+    return Line(0, invoice, part, f"name of {part}", quantity, START + timedelta(days=day), "1.5", customer)
 
 
 def steps(planned: Plan, kind: type[Step]) -> list[Step]:
@@ -28,7 +28,7 @@ def test_opening_stock_is_80_percent_rounded_up_and_half_of_the_rest_comes_after
 
 def test_an_invoice_keeps_its_lines_even_for_one_part_and_a_guest_is_known_by_having_no_number() -> None:
     planned = plan([line("1", "10001", 2), line("2", "10001", 1, customer=""), line("1", "10001", 3)])
-    assert planned.steps[0] == Sell(START, "1", (Units("10001", 2), Units("10001", 3)), guest=False)
+    assert planned.steps[0] == Sell(START, "1", (Units("10001", 2, "1.5"), Units("10001", 3, "1.5")), guest=False)
     assert [step.guest for step in planned.steps if isinstance(step, Sell)] == [False, True]
 
 

@@ -18,7 +18,7 @@ def read(*lines: bytes) -> list[Line | Malformed | None]:
 def test_a_line_of_goods() -> None:
     line = b'536365,85123a,"HEART, WHITE",6,2010-12-01 08:26:00,2.55,17850.0,United Kingdom\r\n'
     at = datetime(2010, 12, 1, 8, 26)
-    assert read(line) == [Line(2, "536365", "85123A", "HEART, WHITE", 6, at, "17850.0")]
+    assert read(line) == [Line(2, "536365", "85123A", "HEART, WHITE", 6, at, "2.55", "17850.0")]
 
 
 @pytest.mark.parametrize("code", ["POST", "D", "M", "m", "S", "C2", "gift_0001_20", "DCGS0076", "BANK CHARGES", "1234"])
@@ -51,6 +51,12 @@ def test_a_malformed_line_is_named_by_its_number_and_the_rest_goes_on(line: byte
     assert (after.number, after.quantity) == (3, -1)
 
 
+def test_a_price_that_is_none_is_left_out() -> None:
+    (line,) = read(b"536365,22423,x,6,2010-12-01 08:26:00,-11062.06,,UK\n")
+    assert isinstance(line, Line)
+    assert line.price == ""
+
+
 def test_empty_lines_and_stray_bytes_spoil_nothing() -> None:
     (line,) = read(b"\n", b"536365,22423,caf\xe9,6,2010-12-01 08:26:00,1,,UK\n", b"  \n")
     assert isinstance(line, Line)
@@ -59,7 +65,7 @@ def test_empty_lines_and_stray_bytes_spoil_nothing() -> None:
 
 def test_a_file_without_the_columns_is_refused_as_a_whole() -> None:
     with pytest.raises(NotInvoicesError, match=r"x.csv: the first line has no column StockCode, Quantity"):
-        list(read_lines([b"InvoiceNo,Description,InvoiceDate,CustomerID\n"], "x.csv"))
+        list(read_lines([b"InvoiceNo,Description,InvoiceDate,UnitPrice,CustomerID\n"], "x.csv"))
     with pytest.raises(NotInvoicesError):
         list(read_lines([], "x.csv"))
 

@@ -28,6 +28,7 @@ SHIP_AFTER = timedelta(days=1)
 class Units(NamedTuple):
     part: str
     units: int
+    price: str = ""
 
 
 class Sell(NamedTuple):
@@ -111,7 +112,7 @@ def _is_cancellation(group: list[Line]) -> bool:
 
 
 def _sale(group: list[Line]) -> Sell | None:
-    bought = tuple(Units(line.part, line.quantity) for line in group if line.quantity > 0)
+    bought = tuple(Units(line.part, line.quantity, line.price) for line in group if line.quantity > 0)
     if not bought or _is_cancellation(group):
         return None
     return Sell(group[0].at, group[0].invoice, bought, guest=not group[0].customer)
@@ -120,7 +121,7 @@ def _sale(group: list[Line]) -> Sell | None:
 def _demand(sales: Iterable[Sell]) -> Counter[str]:
     demand: Counter[str] = Counter()
     for sale in sales:
-        for part, units in sale.lines:
+        for part, units, _ in sale.lines:
             demand[part] += units
     return demand
 
@@ -160,7 +161,7 @@ def _parcels(sale: Sell) -> tuple[Ship, ...]:
     tomorrow = sale.at + SHIP_AFTER
     if len(sale.lines) <= PARCEL_LINES:
         return (Ship(tomorrow, sale.invoice, None),)
-    first = frozenset(part for part, _ in sale.lines[: len(sale.lines) // 2])
+    first = frozenset(part for part, _, _ in sale.lines[: len(sale.lines) // 2])
     return Ship(tomorrow, sale.invoice, first), Ship(tomorrow + SHIP_AFTER, sale.invoice, None)
 
 

@@ -14,15 +14,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, NamedTuple
 
-COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "CustomerID")
+COLUMNS = ("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID")
 GOODS = re.compile(r"[0-9]{5}[A-Za-z0-9_.-]{0,27}")
+PRICE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 INVOICE = re.compile(r"[A-Za-z]?[0-9]{1,20}")
 LARGEST_LINE_BYTES = 64 * 1024
 MOST_UNITS = 10_000_000
 
 
 class Line(NamedTuple):
-    """One line of an invoice; `quantity` is negative where goods came back or were written off."""
+    """One line of an invoice; `quantity` is negative where goods came back or were written off. `price` is of one unit,
+    in pounds, empty where the shop wrote none that can be one."""
 
     number: int
     invoice: str
@@ -30,6 +32,7 @@ class Line(NamedTuple):
     description: str
     quantity: int
     at: datetime
+    price: str
     customer: str
 
 
@@ -116,7 +119,7 @@ def _line(raw: bytes, number: int, name: str, columns: dict[str, int]) -> Line |
     fields = _fields(raw) if len(raw) <= LARGEST_LINE_BYTES else None
     if fields is None or len(fields) <= max(columns.values()):
         return Malformed(name, number, "not a CSV line with all columns")
-    invoice, code, description, quantity, at, customer = (fields[columns[title]].strip() for title in COLUMNS)
+    invoice, code, description, quantity, at, price, customer = (fields[columns[title]].strip() for title in COLUMNS)
     if not INVOICE.fullmatch(invoice):
         return Malformed(name, number, f"InvoiceNo {invoice[:40]!r} is no invoice number")
     if not GOODS.fullmatch(code):
@@ -126,7 +129,8 @@ def _line(raw: bytes, number: int, name: str, columns: dict[str, int]) -> Line |
         return Malformed(name, number, f"Quantity {quantity[:40]!r} is not a whole number of units other than 0")
     if when is None:
         return Malformed(name, number, f"InvoiceDate {at[:40]!r} is no time like 2010-12-01 08:26:00")
-    return Line(number, invoice.upper(), code.upper(), description, units, when, customer)
+    cost = price if PRICE.fullmatch(price) else ""
+    return Line(number, invoice.upper(), code.upper(), description, units, when, cost, customer)
 
 
 def _units(text: str) -> int | None:

@@ -20,6 +20,7 @@ from stockwire.replay.planning import Plan, Receive, Sell, Ship, Step, TakeBack,
 
 T = TypeVar("T")
 ROWS_A_REQUEST = 1000
+CURRENCY = "GBP"
 _LINE = re.compile(r"items\[(\d+)\]")
 PREFIX = re.compile(r"[A-Za-z0-9_.-]{0,20}")
 
@@ -142,16 +143,24 @@ class Replay:
         self.tally["orders not taken"] += 1
 
     async def _order(self, name: str, invoice: str, lines: Sequence[Units]) -> Order:
-        return await self._shop.orders.create(self._lines(lines), order_id=name, reference=invoice)
+        return await self._shop.orders.create(self._lines(lines, True), order_id=name, reference=invoice)
 
     async def _order_held(self, name: str, invoice: str, lines: Sequence[Units]) -> Order:
-        held = await self._shop.reservations.create(self._lines(lines), reservation_id=name, reference=invoice)
+        held = await self._shop.reservations.create(self._lines(lines, False), reservation_id=name, reference=invoice)
         self._journal.note(Held(held.id, sum(line.quantity for line in held.items)))
         self.tally["baskets held"] += 1
         return await self._shop.orders.create(order_id=name, reservation_id=held.id, reference=invoice)
 
-    def _lines(self, lines: Sequence[Units]) -> list[Line]:
-        return [Line(part_number=self._prefix + part, quantity=units) for part, units in lines]
+    def _lines(self, lines: Sequence[Units], priced: bool) -> list[Line]:
+        return [
+            Line(
+                part_number=self._prefix + part,
+                quantity=units,
+                unit_price=price if price and priced else None,
+                currency=CURRENCY if price and priced else None,
+            )
+            for part, units, price in lines
+        ]
 
     def _without_short(self, refused: ApiError, name: str, lines: Sequence[Units]) -> tuple[Units, ...]:
         """The lines that were not refused; anything but a clean "out of inventory" is raised again."""
@@ -161,7 +170,7 @@ class Replay:
             raise refused
         short = {lines[place].part for place in places}
         self._journal.note(Refused(name, "out_of_inventory", sorted(short)))
-        self.tally["lines refused"] += sum(1 for part, _ in lines if part in short)
+        self.tally["lines refused"] += sum(1 for line in lines if line.part in short)
         return tuple(line for line in lines if line.part not in short)
 
     async def _ship(self, ship: Ship) -> None:
@@ -181,7 +190,7 @@ class Replay:
         returns: list[Line] = []
         cancels: list[Line] = []
         wanted: Counter[str] = Counter()
-        for part, units in step.lines:
+        for part, units, _ in step.lines:
             wanted[self._prefix + part] += units
         order = self._orders.get(step.invoice)
         for line in order.items if order else ():
@@ -209,7 +218,7 @@ class Replay:
                 reason=step.reason,
                 reference=step.reference,
             )
-            for part, units in step.lines
+            for part, units, _ in step.lines
         ]
         for rows in _batches(changes, ROWS_A_REQUEST):
             answer = await self._shop.changes.batch(rows)
@@ -221,7 +230,7 @@ class Replay:
 
     async def _write_off(self, step: WriteOff) -> None:
         """Units that are gone; promises stand before a write-off, so one that would break them is refused and noted."""
-        for part, units in step.lines:
+        for part, units, _ in step.lines:
             name = self._prefix + part
             change = Change(
                 type="adjust",
