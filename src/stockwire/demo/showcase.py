@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from stockwire.client import Retries, Stockwire, Webhook
-from stockwire.demo.children import Child, ChildFailedError, environment, free_port, is_free, listens
+from stockwire.client import Stockwire, Webhook
+from stockwire.demo import programs
+from stockwire.demo.children import ChildFailedError, free_port, is_free, listens
 from stockwire.demo.keys import admin_key
 from stockwire.demo.place import Finished, Place
 from stockwire.replay import showing
@@ -21,8 +21,6 @@ from stockwire.replay.reading import read_files
 from stockwire.replay.running import Replay
 
 SLICE = Path(__file__).with_name("online_retail_slice.csv.gz")
-RECEIVER = Path(__file__).parents[3] / "examples" / "receiver.py"
-LOOPBACK = "127.0.0.0/8,::1/128"
 
 
 class Showcase:
@@ -57,26 +55,14 @@ class Showcase:
         return finished.agreed
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> Stockwire:
-        command = [sys.executable, "-c", "from stockwire.cli import main; main()", "serve"]
-        command += ["--port", str(self._port), "--data-dir", str(self._place.data_dir)]
-        settings = environment(STOCKWIRE_WEBHOOK_ALLOW=LOOPBACK)
-        server = Child("the server", command, self._place.server_log, settings)
+        arguments = ("--port", str(self._port), "--data-dir", str(self._place.data_dir))
+        server = programs.server("the server", arguments, self._place.server_log)
         begun = time.monotonic()
         stack.push_async_callback(server.stop)
-        await server.start(self._answers)
+        await server.start(programs.ready(self._port))
         self._say(f"Stockwire is ready at {self._url} after {time.monotonic() - begun:.1f} s")
         key = admin_key(self._place.data_dir)
         return await stack.enter_async_context(Stockwire(self._url, key, connections=self._concurrency))
-
-    async def _answers(self) -> bool:
-        """Whether the server says that it is ready."""
-        if not await listens(self._port):
-            return False
-        async with Stockwire(self._url, "none", retries=Retries(tries=1), timeout_seconds=5.0) as probe:
-            with contextlib.suppress(Exception):
-                await probe.transport.send("GET", "/readyz")
-                return True
-        return False
 
     async def _replay(self, shop: Stockwire, stack: contextlib.AsyncExitStack) -> Finished:
         invoices = read_files([SLICE])
@@ -120,11 +106,7 @@ class Showcase:
         return finished
 
     async def _receive(self, stack: contextlib.AsyncExitStack, port: int, secret: str) -> None:
-        """Start the example receiver: a process of its own, which knows nothing but the secret."""
-        if not RECEIVER.exists():
-            raise ChildFailedError(f"{RECEIVER} is not there: the demonstration runs in a checkout")
-        command = [sys.executable, str(RECEIVER), "--port", str(port), "--file", str(self._place.received)]
-        receiver = Child("the receiver", command, self._place.receiver_log, environment(WEBHOOK_SECRET=secret))
+        receiver = programs.receiver(port, secret, self._place.received, self._place.receiver_log)
         stack.push_async_callback(receiver.stop)
         await receiver.start(lambda: listens(port))
 
