@@ -1,0 +1,77 @@
+"""GET /metrics: what the processes of this server count, for Prometheus (R25)."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from stockwire.api.auth import bearer
+from stockwire.api.errors import Reply, refuse
+from stockwire.api.request import Request
+from stockwire.api.route import READERS, Route
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+REQUESTS = Histogram(
+    "stockwire_http_request_seconds",
+    "Time from a request's head to its answer, by route and status.",
+    ("method", "route", "status"),
+    buckets=_SECONDS,
+)
+
+_series: dict[tuple[Route | None, int], Histogram] = {}
+
+
+def observe(route: Route | None, status: int, seconds: float) -> None:
+    """Count one answer."""
+    series = _series.get((route, status))
+    if series is None:
+        method, path = (route.method, route.path) if route is not None else ("", "none")
+        series = _series[route, status] = REQUESTS.labels(method, path, str(status))
+    series.observe(seconds)
+
+
+async def metrics(request: Request) -> Reply:
+    """The counts of all processes, for a key that may read or a client on this machine."""
+    if not await _allowed(request):
+        message = "Metrics are for a reading key, or for a client on this machine."
+        return refuse(401, "unauthorized", message, headers=((b"www-authenticate", b"Bearer"),))
+    return Reply(200, generate_latest(_registry()), kind=CONTENT_TYPE_LATEST.encode())
+
+
+def _registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
+async def _allowed(request: Request) -> bool:
+    key = bearer(request.headers.get(b"authorization"))
+    if key is not None:
+        caller = await request.doors.keys.caller(key)
+        return caller is not None and caller.role in READERS
+    return on_this_machine(request)
+
+
+def on_this_machine(request: Request) -> bool:
+    """Whether a client without a key sits at this machine, and is no browser that some page led here.
+
+    Behind a proxy on the same machine everybody would; the headers that a proxy adds tell.
+    """
+    client = request.scope["client"]
+    if client is not None and not ipaddress.ip_address(client[0]).is_loopback:
+        return False
+    forwarded = any(name.startswith(b"x-forwarded") or name == b"forwarded" for name in request.headers)
+    return not forwarded and host_name(request) in ("localhost", "127.0.0.1", "::1")
+
+
+def host_name(request: Request) -> str:
+    """The name in `Host`, without port and brackets."""
+    host = request.headers.get(b"host", b"").decode("latin-1").lower()
+    name, _, port = host.rpartition(":")
+    return (name if port.isdigit() else host).strip("[]")

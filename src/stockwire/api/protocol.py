@@ -1,0 +1,163 @@
+"""HTTP/1.1 on a socket, bounded: uvicorn alone bounds neither the size of a head nor how long a request takes (R15)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from stockwire.api.errors import Reply, refuse, unavailable
+
+LARGEST_HEAD = 32 * 1024
+HEAD_SECONDS = 10.0
+BODY_SECONDS = 30.0
+KEEP_ALIVE_SECONDS = 65
+LINGER_SECONDS = 1.0
+UNREAD_SECONDS = 30  # an answer that the client does not take for so long is dropped with its connection
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. `most_connections` is set by the server."""
+
+    most_connections = 1000
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, or refuse at once where there are as many connections as may be."""
+        super().connection_made(transport)
+        self._in_head = True
+        self._head_bytes = 0
+        self._refused = False
+        self._deadline: asyncio.TimerHandle | None = None
+        _set_options(transport)
+        if len(self.connections) > self.most_connections:
+            self._refuse(unavailable("service_unavailable", "The server has all the connections it may have.", 1))
+        else:
+            self._start_clock(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock with the connection."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; then see whether a head grows too long, or the request is still incomplete."""
+        if self._refused:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._refused or self.transport.is_closing():
+            return
+        if self._in_head and self._head_bytes > LARGEST_HEAD:
+            self._refuse(_head_too_large())
+        elif self._deadline is None:
+            self._watch()
+
+    def _watch(self) -> None:
+        if self._in_head:
+            self._start_clock(HEAD_SECONDS)
+        elif self.cycle.more_body:
+            self._start_clock(BODY_SECONDS)
+        elif self.cycle.response_complete and self.timeout_keep_alive_task is None:
+            self._start_clock(HEAD_SECONDS)  # empty lines between requests are no request
+
+    def on_message_begin(self) -> None:
+        """A head begins, somewhere in the bytes that are being fed."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: the application starts, unless it was too long after all."""
+        self._in_head = False
+        self._head_bytes = 0
+        self._stop_clock()
+        if sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > LARGEST_HEAD:
+            self._refuse(_head_too_large())
+        elif not self._refused:
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """More of a body."""
+        if not self._refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._stop_clock()
+        if not self._refused:
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP."""
+        self._refuse(refuse(400, "invalid_format", msg))
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came; bytes that are still unsent after so long are not waited for."""
+        self.transport.abort()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """An offer to upgrade may be passed over in silence."""
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        answered = self.cycle is not None and (self.cycle.response_started or bool(self.pipeline))
+        if answered and not self._in_head:
+            self.transport.abort()
+            return
+        part = "head" if self._in_head else "body"
+        self._refuse(refuse(400, "request_timeout", f"The {part} of the request did not arrive in time."))
+
+    def _refuse(self, reply: Reply) -> None:
+        """Answer on the bare connection and end it; a request under way learns that its client is gone.
+
+        What the client still sends is dropped for a second: closing on unread bytes would destroy the answer.
+        """
+        if self._refused or self.transport.is_closing():
+            return
+        self._refused = True
+        self._stop_clock()
+        unanswered = self.cycle is not None and not self.cycle.response_complete
+        if unanswered:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.pipeline or (unanswered and self.cycle.response_started):
+            self.transport.abort()
+            return
+        lines = [(b"content-type", reply.kind), (b"content-length", b"%d" % len(reply.body)), *reply.headers]
+        lines += [(b"x-request-id", b"%x-0" % id(self)), (b"connection", b"close")]
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in lines)
+        self.transport.write(STATUS_LINE[reply.status] + head + b"\r\n" + reply.body)
+        self.transport.write_eof()
+        self._deadline = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """The server stops: finish the request under way, or leave."""
+        if self._refused:
+            self.transport.abort()
+        else:
+            super().shutdown()
+
+    def _start_clock(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self._too_slow)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def _head_too_large() -> Reply:
+    message = f"The request line and headers have at most {LARGEST_HEAD} bytes."
+    return refuse(431, "request_header_fields_too_large", message)
+
+
+def _set_options(transport: Any) -> None:
+    """Answers leave at once (asyncio forgets it for sockets that say no protocol), and readers must read."""
+    raw = transport.get_extra_info("socket")
+    if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)

@@ -1,0 +1,166 @@
+"""Every route: routing, role checks, the OpenAPI document, `/docs` and the tests are made from this table."""
+
+from __future__ import annotations
+
+from stockwire.api import (
+    answers,
+    changes,
+    docs,
+    events,
+    explain,
+    health,
+    item_bodies,
+    items,
+    levels,
+    metrics,
+    movements,
+    openapi,
+    orders,
+    promises,
+    reservations,
+    service,
+    stream,
+)
+from stockwire.api.route import ADMIN, EVERYBODY, FULFILLER, READERS, WRITERS, Route
+
+_SEEING = READERS | FULFILLER
+
+ROUTES: tuple[Route, ...] = (
+    # ---- items
+    Route(
+        method="POST", path="/v1/inventory-items", handler=items.create, roles=ADMIN,
+        summary="Make an item, or up to 10,000.", body=item_bodies.NEW,
+        answer=(answers.Item, answers.ItemResults), status=201, also=(200,),
+    ),
+    Route(
+        method="GET", path="/v1/inventory-items", handler=items.listed, roles=_SEEING,
+        summary="List items, newest first.", query=items.QUERY, answer=answers.ItemPage,
+    ),
+    Route(
+        method="GET", path="/v1/inventory-items/{id}", handler=items.one, roles=_SEEING,
+        summary="One item.", answer=answers.Item,
+    ),
+    Route(
+        method="PATCH", path="/v1/inventory-items/{id}", handler=items.edit, roles=ADMIN,
+        summary="Edit an item's policy, products and attributes.", body=item_bodies.EDIT, answer=answers.Item,
+    ),
+    Route(
+        method="POST", path="/v1/inventory-items/{id}", handler=items.edit, roles=ADMIN,
+        summary="Edit an item.", body=item_bodies.EDIT, answer=answers.Item, alias_of="PATCH",
+    ),
+    Route(
+        method="DELETE", path="/v1/inventory-items/{id}", handler=items.delete, roles=ADMIN,
+        summary="Delete an item that holds and promises nothing.", status=204, refusals=(409,),
+    ),
+    Route(
+        method="GET", path="/v1/inventory-items/{id}/explain", handler=explain.explain, roles=READERS,
+        summary="What is behind each number of an item.", query=explain.QUERY, answer=answers.Explanation,
+    ),
+    # ---- levels, changes, movements
+    Route(
+        method="GET", path="/v1/inventory-levels", handler=levels.listed, roles=_SEEING,
+        summary="How much there is, now or at a past time.", query=levels.QUERY, answer=answers.LevelPage,
+    ),
+    Route(
+        method="POST", path="/v1/inventory-changes", handler=changes.change, roles=WRITERS | FULFILLER,
+        summary="Change stock: one change, or up to 10,000.", body=changes.BODY,
+        answer=(answers.Changed, answers.ChangeResults),
+    ),
+    Route(
+        method="GET", path="/v1/inventory-movements", handler=movements.listed, roles=_SEEING,
+        summary="The ledger of an item.", query=movements.QUERY, answer=answers.MovementPage,
+    ),
+    # ---- reservations and orders
+    Route(
+        method="POST", path="/v1/reservations", handler=reservations.reserve, roles=WRITERS,
+        summary="Hold units for a basket, all lines or none.", body=reservations.NEW,
+        answer=answers.Reservation, status=201, also=(200,),
+    ),
+    Route(
+        method="GET", path="/v1/reservations/{id}", handler=promises.reservation, roles=READERS,
+        summary="One reservation.", answer=answers.Reservation,
+    ),
+    Route(
+        method="DELETE", path="/v1/reservations/{id}", handler=reservations.release, roles=WRITERS,
+        summary="Give a reservation's units back.", status=204, refusals=(409,),
+    ),
+    Route(
+        method="POST", path="/v1/reservations/{id}/extend", handler=reservations.extend, roles=WRITERS,
+        summary="Move the end of a live reservation.", body=reservations.EXTENSION, answer=answers.Reservation,
+    ),
+    Route(
+        method="POST", path="/v1/orders", handler=orders.place, roles=WRITERS,
+        summary="Submit an order, from a reservation or from stock.", body=orders.NEW,
+        answer=answers.Order, status=201, also=(200,),
+    ),
+    Route(
+        method="GET", path="/v1/orders", handler=promises.orders, roles=READERS,
+        summary="List orders, newest first.", query=promises.ORDERS, answer=answers.OrderPage,
+    ),
+    Route(
+        method="GET", path="/v1/orders/{id}", handler=promises.order, roles=READERS,
+        summary="One order.", answer=answers.Order,
+    ),
+    Route(
+        method="POST", path="/v1/orders/{id}/shipments", handler=orders.ship, roles=WRITERS,
+        summary="Units leave the building.", body=orders.SOME_UNITS, body_optional=True, answer=answers.Order,
+    ),
+    Route(
+        method="POST", path="/v1/orders/{id}/cancel", handler=orders.cancel, roles=WRITERS,
+        summary="Open units are no longer promised.", body=orders.SOME_UNITS, body_optional=True,
+        answer=answers.Order,
+    ),
+    Route(
+        method="POST", path="/v1/orders/{id}/returns", handler=orders.take_back, roles=WRITERS,
+        summary="Shipped units come back.", body=orders.RETURNED, answer=answers.Order,
+    ),
+    # ---- events
+    Route(
+        method="GET", path="/v1/events", handler=events.listed, roles=_SEEING,
+        summary="List events, newest first; with `after` the feed, in order.", query=events.QUERY,
+        answer=(answers.EventPage, answers.Feed), refusals=(409, 410),
+    ),
+    Route(
+        method="GET", path="/v1/events/stream", handler=stream.stream, roles=_SEEING,
+        summary="The feed as server-sent events, resumable with Last-Event-ID.", query=stream.QUERY,
+        kind="text/event-stream", refusals=(409, 410, 429),
+    ),
+    Route(
+        method="GET", path="/v1/events/{id}", handler=events.one, roles=_SEEING,
+        summary="One event.", answer=answers.Event,
+    ),
+    # ---- service
+    Route(
+        method="GET", path="/v1/me", handler=service.me, roles=READERS,
+        summary="The key's store, mode and role.", answer=answers.Me,
+    ),
+    Route(
+        method="GET", path="/v1/fulfillers", handler=service.fulfillers, roles=READERS,
+        summary="Who holds and ships items.", answer=answers.FulfillerPage,
+    ),
+    Route(
+        method="GET", path="/v1/audit-log", handler=service.audit_log, roles=READERS,
+        summary="Who did what to anything that is not stock.", query=service.AUDIT_QUERY, answer=answers.AuditPage,
+    ),
+    Route(
+        method="GET", path="/healthz", handler=health.alive, roles=EVERYBODY,
+        summary="The process answers.", answer=answers.Health,
+    ),
+    Route(
+        method="GET", path="/readyz", handler=health.ready, roles=EVERYBODY,
+        summary="The process can commit.", answer=answers.Readiness,
+    ),
+    Route(
+        method="GET", path="/metrics", handler=metrics.metrics, roles=EVERYBODY,
+        summary="Counts for Prometheus, for a reading key or a client on this machine.", refusals=(401,),
+        kind="text/plain",
+    ),
+    Route(
+        method="GET", path="/openapi.json", handler=openapi.openapi, roles=EVERYBODY,
+        summary="This document.", answer=answers.Document,
+    ),
+    Route(
+        method="GET", path="/docs", handler=docs.docs, roles=EVERYBODY,
+        summary="This document as a page.", kind="text/html",
+    ),
+)  # fmt: skip
