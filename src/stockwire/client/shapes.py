@@ -296,9 +296,11 @@ class Me(Answer):
     """Who the key is: its store, mode and role."""
 
     role: str = ""
-    store: Any = None
+    store: str = ""
+    own_fulfiller: str = ""
     live_mode: bool = False
     fulfiller: str | None = None
+    key: dict[str, Any] = {}
 
 
 class Fulfiller(Answer):

@@ -8,7 +8,7 @@ from stockwire.client.asking import Listed, named
 from stockwire.client.events import Events
 from stockwire.client.paging import Listing
 from stockwire.client.selling import Orders, Reservations
-from stockwire.client.shapes import AuditEntry, Fulfiller, Me
+from stockwire.client.shapes import AuditEntry, Fulfiller, Me, Page
 from stockwire.client.stock import Changes, Items, Levels, Movements
 from stockwire.client.transport import Retries, Transport
 from stockwire.client.webhooks import Deliveries, Webhooks
@@ -59,8 +59,10 @@ class Stockwire:
         me: Me = await self.transport.call("GET", "/v1/me", Me)
         return me
 
-    def fulfillers(self) -> Listing[Fulfiller]:
-        return Listing(self.transport, "/v1/fulfillers", Fulfiller, {}, lambda fulfiller: fulfiller.name)
+    async def fulfillers(self) -> list[Fulfiller]:
+        """Everybody who holds stock for the store; `own` marks the store's own."""
+        page: Page[Fulfiller] = await self.transport.call("GET", "/v1/fulfillers", Page[Fulfiller])
+        return page.data
 
     def audit_log(self, **filters: Unpack[Listed]) -> Listing[AuditEntry]:
         """Who did what to anything that is not stock, newest first."""

@@ -138,6 +138,11 @@ class Webhooks:
         made: Secret = await self._transport.call("POST", path, Secret, body=body, key=idempotency_key)
         return made
 
+    async def safelist(self) -> dict[str, Any]:
+        """The addresses that webhooks come from."""
+        answer: dict[str, Any] = await self._transport.call("GET", "/v1/safelist", dict[str, Any])
+        return answer
+
     async def test(self, webhook_id: str, event_type: str) -> dict[str, Any]:
         """Send a sample event of this type now; gives the attempt."""
         return await self._job(f"{_webhook(webhook_id)}/test", {"type": event_type})

@@ -15,7 +15,9 @@ from rich.console import Console
 from stockwire.client import ApiError
 from stockwire.demo.children import ChildFailedError
 from stockwire.demo.place import NotOursError, Place, default_place
-from stockwire.demo.showcase import Showcase
+from stockwire.demo.programs import RECEIVER
+from stockwire.demo.showcase import Settings, Showcase
+from stockwire.replay.proving import SILENCE_SECONDS
 
 PORT = 8484
 
@@ -27,6 +29,10 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or PORT), help="(make run PORT=8485)")
     parser.add_argument("--data-dir", type=Path, help="where the database and the demonstration's files go")
     parser.add_argument("--concurrency", type=int, default=64, help="requests under way at once")
+    parser.add_argument("--receiver", type=Path, default=RECEIVER, help="another webhook receiver to try")
+    parser.add_argument(
+        "--patience", type=float, default=SILENCE_SECONDS, help="seconds to wait for a receiver that is silent"
+    )
     return parser.parse_args(given)
 
 
@@ -34,7 +40,8 @@ def main() -> int:
     asked = arguments(sys.argv[1:])
     console = Console()
     place = Place(asked.data_dir.absolute()) if asked.data_dir else default_place()
-    showcase = Showcase(console, place, asked.port, asked.concurrency)
+    how = Settings(asked.port, asked.concurrency, asked.receiver, asked.patience)
+    showcase = Showcase(console, place, how)
     try:
         return asyncio.run(_run(showcase, asked.fresh, stay=not asked.once and console.is_terminal))
     except (ChildFailedError, NotOursError, ApiError, OSError) as failed:

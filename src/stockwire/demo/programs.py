@@ -23,11 +23,11 @@ def server(name: str, arguments: Sequence[str], log: Path, **settings: str) -> C
     return Child(name, command, log, environment(STOCKWIRE_WEBHOOK_ALLOW=LOOPBACK, **settings))
 
 
-def receiver(port: int, secret: str, received: Path, log: Path) -> Child:
+def receiver(port: int, secret: str, received: Path, log: Path, script: Path = RECEIVER) -> Child:
     """The example receiver: a process of its own, which knows nothing but the secret."""
-    if not RECEIVER.exists():
-        raise ChildFailedError(f"{RECEIVER} is not there: the demonstration runs in a checkout")
-    command = [sys.executable, str(RECEIVER), "--port", str(port), "--file", str(received)]
+    if not script.exists():
+        raise ChildFailedError(f"{script} is not there: the demonstration runs in a checkout")
+    command = [sys.executable, str(script), "--port", str(port), "--file", str(received)]
     return Child("the receiver", command, log, environment(STOCKWIRE_WEBHOOK_SECRET=secret))
 
 

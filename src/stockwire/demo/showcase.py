@@ -5,6 +5,7 @@ import contextlib
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -23,15 +24,25 @@ from stockwire.replay.running import Replay
 SLICE = Path(__file__).with_name("online_retail_slice.csv.gz")
 
 
-class Showcase:
-    """One run of the demonstration in a place, on a port."""
+class Settings(NamedTuple):
+    """How to run it. `patience_seconds`: how long a receiver that lacks events may write nothing."""
 
-    def __init__(self, console: Console, place: Place, port: int, concurrency: int) -> None:
+    port: int
+    concurrency: int
+    receiver: Path
+    patience_seconds: float
+
+
+class Showcase:
+    """One run of the demonstration in a place."""
+
+    def __init__(self, console: Console, place: Place, settings: Settings) -> None:
         self._console = console
         self._place = place
-        self._port = port
-        self._concurrency = concurrency
-        self._url = f"http://127.0.0.1:{port}"
+        self._port = settings.port
+        self._concurrency = settings.concurrency
+        self._settings = settings
+        self._url = f"http://127.0.0.1:{settings.port}"
 
     async def show(self, fresh: bool, stay: bool) -> bool:
         """Run it; `stay` keeps the server up until Ctrl-C. True if everything agrees."""
@@ -94,7 +105,8 @@ class Showcase:
                 done(there - seen, wanted)
                 seen = there
 
-            return await prove(shop, journal.facts, self._place.received, progress=tell)
+            patience = self._settings.patience_seconds
+            return await prove(shop, journal.facts, self._place.received, progress=tell, patience_seconds=patience)
 
     def _conclude(self, proof: Proof, webhook: Webhook) -> Finished:
         table, agreed = showing.verdict(proof.checks)
@@ -106,7 +118,8 @@ class Showcase:
         return finished
 
     async def _receive(self, stack: contextlib.AsyncExitStack, port: int, secret: str) -> None:
-        receiver = programs.receiver(port, secret, self._place.received, self._place.receiver_log)
+        place, script = self._place, self._settings.receiver
+        receiver = programs.receiver(port, secret, place.received, place.receiver_log, script)
         stack.push_async_callback(receiver.stop)
         await receiver.start(lambda: listens(port))
 

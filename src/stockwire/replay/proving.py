@@ -63,15 +63,17 @@ async def prove(
     shop: Stockwire,
     facts: Iterable[Fact],
     received: Path,
-    after: int = 0,
+    *,
+    patience_seconds: float = SILENCE_SECONDS,
     progress: Callable[[int, int], None] = lambda there, wanted: None,
 ) -> Proof:
-    """Wait until the receiver has everything published behind position `after`, or falls silent; then compare.
+    """Wait until the receiver has everything published, or writes nothing for a while; then compare.
 
     `progress` is told how many events the receiver has, and of how many.
     """
-    published = await evidence.published(shop, after)
-    told = await _wait(ReceiversFile(received), {id_ for id_, one in published.items() if _subscribed(one)}, progress)
+    published = await evidence.published(shop)
+    wanted = {id_ for id_, event in published.items() if _subscribed(event)}
+    told = await _wait(ReceiversFile(received), wanted, patience_seconds, progress)
     ours = books(facts)
     levels = await evidence.levels(shop, set(ours.bought))
     sums = await evidence.sums(shop, ours.bought)
@@ -86,7 +88,9 @@ def _subscribed(event: Told) -> bool:
     return event.type.startswith(tuple(pattern.rstrip("*") for pattern in SUBSCRIBED))
 
 
-async def _wait(file: ReceiversFile, wanted: set[str], progress: Callable[[int, int], None]) -> list[Told]:
+async def _wait(
+    file: ReceiversFile, wanted: set[str], patience_seconds: float, progress: Callable[[int, int], None]
+) -> list[Told]:
     """Everything the receiver wrote, once it has all that is wanted or has written nothing for a while."""
     missing = set(wanted)
     last = time.monotonic()
@@ -95,6 +99,6 @@ async def _wait(file: ReceiversFile, wanted: set[str], progress: Callable[[int, 
         missing.difference_update(event.id for event in fresh)
         progress(len(wanted) - len(missing), len(wanted))
         last = time.monotonic() if fresh else last
-        if not missing or time.monotonic() - last > SILENCE_SECONDS:
+        if not missing or time.monotonic() - last > patience_seconds:
             return file.told
         await asyncio.sleep(POLL_SECONDS)
