@@ -104,7 +104,7 @@ class Levels:
         self,
         *,
         inventory_item_ids: Sequence[str] | None = None,
-        part_number: str | None = None,
+        part_number: str | Sequence[str] | None = None,
         fulfiller: str | None = None,
         available: bool | None = None,
         at: datetime | None = None,
@@ -159,6 +159,7 @@ class Movements:
         *,
         inventory_item_id: str | None = None,
         part_number: str | None = None,
+        fulfiller: str | None = None,
         order: str = "asc",
         limit: int | None = None,
     ) -> Listing[Movement]:
@@ -167,6 +168,7 @@ class Movements:
             {
                 "inventory_item_id": inventory_item_id,
                 "part_number": part_number,
+                "fulfiller": fulfiller,
                 "order": order,
                 "limit": limit,
             }
