@@ -18,6 +18,7 @@ from stockwire.store.database import UNREACHABLE, Connection, Pool
 from stockwire.store.deliveries import Failing, Ledger
 
 LINGER_SECONDS = 0.005  # a batch takes what finishes in this time; less would cost a commit for every few attempts
+ENOUGH = 24  # attempts that are worth a batch without waiting for more
 MOST_AT_ONCE = 200
 NOTING_SECONDS = 1.0  # an endpoint that only acknowledges is noted this often
 RETRY_SECONDS = 0.2
@@ -53,7 +54,8 @@ class Settling:
         """Settle until cancelled."""
         while True:
             await self._wake.wait()
-            await asyncio.sleep(LINGER_SECONDS)
+            if self.unsettled < ENOUGH:
+                await asyncio.sleep(LINGER_SECONDS)
             self._wake.clear()
             await self.flush()
 

@@ -29,7 +29,7 @@ POLL_SECONDS = 1.0
 HEALTH_SECONDS = 60.0
 STOP_SECONDS = 10.0
 MOST_IN_FLIGHT = 1_000
-MOST_UNSETTLED = 256
+MOST_UNSETTLED = 64  # attempts made and not yet written: together with those in flight, what a crash can double
 
 log = logs.named("delivery")
 
