@@ -14,7 +14,7 @@ LOOPBACK = "127.0.0.0/8,::1/128"  # webhooks may go to this machine: it is a dem
 
 def stockwire(*arguments: str) -> list[str]:
     """The command line of this very installation."""
-    return [sys.executable, "-c", "from stockwire.cli import main; main()", *arguments]
+    return [sys.executable, "-m", "stockwire", *arguments]
 
 
 def server(name: str, arguments: Sequence[str], log: Path, **settings: str) -> Child:
@@ -27,7 +27,7 @@ def receiver(port: int, secret: str, received: Path, log: Path, script: Path = R
     """The example receiver: a process of its own, which knows nothing but the secret."""
     if not script.exists():
         raise ChildFailedError(f"{script} is not there: the demonstration runs in a checkout")
-    command = [sys.executable, str(script), "--port", str(port), "--file", str(received)]
+    command = [sys.executable, str(script), "--port", str(port), "--file", str(received), "--quiet"]
     return Child("the receiver", command, log, environment(STOCKWIRE_WEBHOOK_SECRET=secret))
 
 
