@@ -29,7 +29,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from benchmarks.honest_sql import LOCK_ITEMS, READ_ANSWER, READ_KEY, TABLES, WRITE_ALL, WRITE_EACH
-from stockwire.ledger.ids import Ids
+from stockwire.ids import Ids
 
 POOL = 16
 STORE, LIVE = 1, False

@@ -16,7 +16,7 @@ from stockwire.api.paging import Query, Window
 from stockwire.api.queries import QueryShape
 from stockwire.api.request import Request
 from stockwire.api.shapes import given
-from stockwire.ledger.ids import lowest_id
+from stockwire.ids import lowest_id
 from stockwire.ledger.loading import item_of, level_of
 from stockwire.store import reads
 from stockwire.store.database import Connection

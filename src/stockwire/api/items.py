@@ -19,7 +19,7 @@ from stockwire.api.queries import QueryShape
 from stockwire.api.request import Request
 from stockwire.api.shapes import Fulfiller, Management, PartNumber, ProductId, given
 from stockwire.domain.commands import CreateItems, DeleteItem, PatchItem
-from stockwire.ledger.ids import Ids
+from stockwire.ids import Ids
 from stockwire.ledger.loading import item_of, level_of
 from stockwire.store import reads
 

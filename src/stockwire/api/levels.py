@@ -16,7 +16,7 @@ from stockwire.api.paging import Paged, Window, cut, page, window
 from stockwire.api.queries import QueryShape
 from stockwire.api.request import Request
 from stockwire.api.shapes import Fulfiller, Moment, PartNumber, given
-from stockwire.ledger.ids import lowest_id
+from stockwire.ids import lowest_id
 from stockwire.ledger.loading import item_of, level_of
 from stockwire.store import reads
 

@@ -13,7 +13,7 @@ from stockwire.delivery.attempt import DatabaseClock
 from stockwire.delivery.endpoints import Endpoints
 from stockwire.delivery.lanes import Lane, Lanes, lease_seconds
 from stockwire.domain.subscriptions import Published, wants
-from stockwire.ledger.ids import Ids
+from stockwire.ids import Ids
 from stockwire.store import deliveries
 from stockwire.store.database import Connection, Pool
 from stockwire.store.deliveries import Claimed, Cursor, EventRow, Ledger, NewDelivery, Wanted

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from stockwire.housekeeping import audit_ledgers, expire_holds, prune_answers, prune_deliveries, prune_events
 from stockwire.ledger import Ledger
+from stockwire.logs import named
 from stockwire.store.database import UNREACHABLE, Database
 
-log = logging.getLogger(__name__)
+log = named("housekeeping")
 
 
 class Job(NamedTuple):
@@ -49,9 +49,9 @@ async def _keep_running(job: Job, database: Database, ledger: Ledger) -> None:
             more = await job.run_once(database, ledger)
             job_times.finished(job.name)
         except UNREACHABLE as fault:
-            log.warning("event=job_unreachable job=%s fault=%s", job.name, type(fault).__name__)
+            log.warning("job_unreachable", job=job.name, fault=type(fault).__name__)
         except Exception:
-            log.exception("event=job_failed job=%s", job.name)
+            log.error("job_failed", exc_info=True, job=job.name)
         if not more:
             await asyncio.sleep(job.every_seconds)
 

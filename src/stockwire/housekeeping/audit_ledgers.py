@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
 from stockwire.ledger import Ledger
+from stockwire.logs import named
 from stockwire.store.audit import audit
 from stockwire.store.database import Database
 from stockwire.store.queries import load
 
-log = logging.getLogger(__name__)
+log = named("audit")
 _sql = load("upkeep.sql")
 
 
@@ -19,7 +18,5 @@ async def run_once(database: Database, _ledger: Ledger) -> bool:
         async with database.reads.acquire() as connection:
             differences = await audit(connection, row["store_id"], row["live"])
         for difference in differences[:100]:
-            log.critical(
-                "event=audit_difference store=%d live=%s difference=%s", row["store_id"], row["live"], difference
-            )
+            log.error("audit_difference", store=row["store_id"], live=row["live"], difference=difference)
     return False

@@ -7,13 +7,13 @@ minutes later; a store that is filled for the first time has thousands of rows a
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from stockwire.ledger.submission import LedgerId
+from stockwire.logs import named
 from stockwire.store.batch import look_at_tables
 from stockwire.store.database import UNREACHABLE, Database
 
-log = logging.getLogger(__name__)
+log = named("growth")
 
 MILESTONES = (200, 1_000, 5_000, 25_000, 100_000)  # positions; beyond these PostgreSQL keeps up
 
@@ -40,6 +40,6 @@ class Growth:
             async with self._database.work.acquire() as connection:
                 await look_at_tables(connection)
         except UNREACHABLE as fault:
-            log.warning("event=growth_unreachable fault=%s", type(fault).__name__)
+            log.warning("growth_unreachable", fault=type(fault).__name__)
         finally:
             self._task = None

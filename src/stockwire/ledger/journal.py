@@ -12,7 +12,7 @@ from stockwire.domain.events import ITEM_CREATED, ITEM_DELETED, crossings
 from stockwire.domain.refusals import Shortage
 from stockwire.domain.state import State
 from stockwire.domain.stock import Movement, moved
-from stockwire.ledger.ids import Ids
+from stockwire.ids import Ids
 
 
 class Why(NamedTuple):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 
 from stockwire.ledger.submission import LedgerId
+from stockwire.logs import named
 from stockwire.store.database import UNREACHABLE, Connection, Database
 
-log = logging.getLogger(__name__)
+log = named("notices")
 
 CHANNEL = "stockwire_events"
 PAUSE_SECONDS = 0.005  # at most one notice in this time; inside the ledger's transaction it would serialise all commits
@@ -58,7 +58,7 @@ class Notices:
                 finally:
                     connection.terminate()
             except UNREACHABLE as fault:
-                log.warning("event=notices_unreachable fault=%s", type(fault).__name__)
+                log.warning("notices_unreachable", fault=type(fault).__name__)
                 await asyncio.sleep(1)
 
     async def _tell(self, connection: Connection) -> None:

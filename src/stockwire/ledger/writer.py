@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -18,11 +17,12 @@ from stockwire.ledger.loading import load_state
 from stockwire.ledger.needs import Needs
 from stockwire.ledger.rows import write
 from stockwire.ledger.submission import Answer, LedgerId, Unavailable
+from stockwire.logs import named
 from stockwire.store import batch as steps
 from stockwire.store.batch import Batch
 from stockwire.store.database import UNREACHABLE, Connection, Database
 
-log = logging.getLogger(__name__)
+log = named("ledger")
 
 ASK_SECONDS = 5.0  # how long the outcome of a lost commit is asked for
 PAUSE_SECONDS = 0.1  # between tries to reach a database that is away
@@ -58,6 +58,7 @@ class Writer:
         committed: Callable[[LedgerId, int], None],
     ) -> None:
         self._ledger = ledger
+        self._named: dict[str, Any] = {"store": ledger.store_id, "live": ledger.live}
         self._database = database
         self._allowance = allowance
         self._sealer = sealer
@@ -95,10 +96,10 @@ class Writer:
                 while self.backlog:
                     await self._one_batch(connection)
         except UNREACHABLE as fault:
-            log.warning("event=ledger_unreachable ledger=%s fault=%s", self._ledger, type(fault).__name__)
+            log.warning("ledger_unreachable", **self._named, fault=type(fault).__name__)
             await asyncio.sleep(PAUSE_SECONDS)
-        except Exception as fault:
-            log.exception("event=ledger_fault ledger=%s fault=%s", self._ledger, type(fault).__name__)
+        except Exception:
+            log.error("ledger_fault", exc_info=True, **self._named)
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _one_batch(self, connection: Connection) -> None:
@@ -164,7 +165,7 @@ class Writer:
         if len(taken) == 1:
             self._give_up(taken[0], fault)
             return
-        log.warning("event=batch_split ledger=%s commands=%d fault=%s", self._ledger, len(taken), type(fault).__name__)
+        log.warning("batch_split", **self._named, commands=len(taken), fault=type(fault).__name__)
         while taken:
             try:
                 await steps.begin(connection, *self._ledger)
@@ -184,12 +185,12 @@ class Writer:
 
     def _give_up(self, pending: Pending, fault: Exception) -> None:
         if isinstance(fault, _PASSING):
-            log.error("event=ledger_refused ledger=%s fault=%s", self._ledger, type(fault).__name__)
+            log.error("ledger_refused", **self._named, fault=type(fault).__name__)
             message = "The database cannot take changes now; nothing was changed."
             self._fail(pending, Unavailable("service_unavailable", message))
             return
         name = type(pending.submission.command).__name__
-        log.error("event=command_failed ledger=%s command=%s", self._ledger, name, exc_info=fault)
+        log.error("command_failed", exc_info=fault, command=name, store=self._ledger.store_id, live=self._ledger.live)
         self._allowance.leave(pending.submission)
         error = {"code": "internal_error", "parameter": None, "message": "This failed; nothing was changed."}
         pending.answer(Answer(500, wire.encode(wire.errors(500, [error]))))
@@ -197,7 +198,7 @@ class Writer:
     async def _after_loss(self, taken: list[Pending], done: _Done | None) -> None:
         """The connection is gone. Before COMMIT was sent nothing was changed; after, only the server knows (R13 b)."""
         outcome = "aborted" if done is None or done.empty else await self._outcome_of(done.xid)
-        log.warning("event=commit_lost ledger=%s outcome=%s commands=%d", self._ledger, outcome, len(taken))
+        log.warning("commit_lost", **self._named, outcome=outcome, commands=len(taken))
         if outcome == "committed" and done is not None:
             self._answer(done)
         elif outcome == "aborted":

@@ -36,7 +36,7 @@ CREATE TABLE keys (
   revoked_at timestamptz,
   PRIMARY KEY (store_id, live, id),
   UNIQUE (store_id, live, digest),
-  UNIQUE (store_id, live, last_four, role),
+  UNIQUE (store_id, last_four),
   FOREIGN KEY (store_id, live) REFERENCES ledgers,
   CHECK ((role = 'fulfiller') = (fulfiller IS NOT NULL))
 );

@@ -1,0 +1,144 @@
+"""A child of the supervisor: opens what its roles need and runs them until told to stop (R25). Wiring, no logic.
+
+`python -m stockwire.app ROLES SOCKET LIFELINE READY`: the roles, comma-separated, and the descriptors of the bound
+socket (-1: none), of the pipe that closes when the supervisor dies, and of the pipe on which to say that it works.
+The settings come as variables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import uvloop
+
+from stockwire import first_start, logs
+from stockwire.config import Settings, WrongSetting, load
+from stockwire.ledger import Ledger
+from stockwire.sealing import KeyRing
+from stockwire.store.database import Database, UnusableDatabase
+from stockwire.store.embedded_files import running_address
+from stockwire.store.migrate import WrongSchema
+
+log = logs.named("app")
+
+WRONG = 78  # EX_CONFIG: starting again would change nothing
+FAILED = 70
+ORPHAN_SECONDS = 3.0  # to finish in when the supervisor is gone
+STOP_SECONDS = 11.0  # a request has 10
+
+
+def main(arguments: list[str]) -> int:
+    """Run the roles; the exit code."""
+    roles = tuple(arguments[0].split(","))
+    settings = load({}, os.environ)
+    logs.configure("+".join(roles), settings.log_level)
+    descriptors = Descriptors(*(int(text) for text in arguments[1:4]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(_run(roles, settings, descriptors))
+        except (WrongSetting, WrongSchema, UnusableDatabase) as fault:
+            sys.stderr.write(f"stockwire: {fault}\n")
+            return WRONG
+        except ExceptionGroup as many:
+            log.error("role_failed", exc_info=True, faults=len(many.exceptions))
+            return FAILED
+    return 0
+
+
+class Descriptors:
+    """What the supervisor handed over."""
+
+    def __init__(self, socket_fd: int, lifeline: int, ready: int) -> None:
+        self.lifeline = lifeline
+        self._socket_fd = socket_fd
+        self._ready = ready
+
+    def socket(self) -> socket.socket:
+        """The socket that the supervisor bound."""
+        return socket.socket(fileno=self._socket_fd)
+
+    def say_ready(self) -> None:
+        """Tell the supervisor that the roles work."""
+        os.write(self._ready, b"r")
+        os.close(self._ready)
+
+
+async def _run(roles: tuple[str, ...], settings: Settings, descriptors: Descriptors) -> None:
+    stop = asyncio.Event()
+    _leave_when_told(stop, descriptors.lifeline)
+    dsn = settings.database or running_address(settings.data_dir)
+    if dsn is None:
+        raise UnusableDatabase("the embedded database is not running")
+    database = await Database.open(dsn)
+    try:
+        ring = await first_start.prepare(database, settings)
+        ledger = Ledger(database, ring)
+        descriptors.say_ready()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for role in roles:
+                    group.create_task(_role(role, database, ledger, settings, ring, descriptors, stop), name=role)
+        finally:
+            await ledger.close()
+    finally:
+        await database.close()
+
+
+def _role(
+    role: str,
+    database: Database,
+    ledger: Ledger,
+    settings: Settings,
+    ring: KeyRing,
+    descriptors: Descriptors,
+    stop: asyncio.Event,
+) -> Coroutine[Any, Any, None]:
+    """What a role does until `stop`; imported only where it runs."""
+    if role == "api":
+        from stockwire.api.server import serve
+
+        return serve(database, ledger, settings, ring, descriptors.socket(), stop)
+    if role == "deliver":
+        from stockwire.delivery import worker
+
+        return worker.run(database, ledger, settings, ring, stop)
+    from stockwire import housekeeping
+
+    return housekeeping.run(database, ledger, settings, ring, stop)
+
+
+def _leave_when_told(stop: asyncio.Event, lifeline: int) -> None:
+    """By SIGTERM or SIGINT in order; when the lifeline closes, in a hurry."""
+    loop = asyncio.get_running_loop()
+
+    def told(seconds: float) -> None:
+        if not stop.is_set():
+            stop.set()
+            loop.call_later(seconds, _leave_at_once)
+
+    def orphaned() -> None:
+        loop.remove_reader(lifeline)
+        log.warning("supervisor_gone")
+        told(ORPHAN_SECONDS)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told, STOP_SECONDS)
+    loop.add_reader(lifeline, orphaned)
+
+
+def _leave_at_once() -> None:
+    log.warning("left_unfinished")
+    with contextlib.suppress(Exception):
+        sys.stderr.flush()
+    os._exit(FAILED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""What must be right before a server works: schema, key ring, and in an empty embedded database a store (R17)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+
+from stockwire import private_file
+from stockwire.config import Settings, WrongSetting
+from stockwire.logs import named
+from stockwire.sealing import CannotOpen, KeyRing, own_key
+from stockwire.store import keys, migrate
+from stockwire.store.database import Connection, Database
+from stockwire.store.queries import load
+
+log = named("first_start")
+_sql = load("keys.sql")
+
+FIRST_KEYS = "first-keys.json"
+FIRST_STORE = "main"
+FIRST_ROLES = ("admin", "operator", "viewer", "public")
+_KNOWN_TEXT = b"stockwire"
+_LOCK = migrate.LOCK + 1  # of the first start alone: the migration has its own process and lock
+
+
+async def prepare(database: Database, settings: Settings) -> KeyRing:
+    """Check or, embedded, bring up to date; the key ring.
+
+    WrongSchema: the database is older or newer than the code. WrongSetting: the key does not fit the database.
+    """
+    connection = await database.connect()
+    try:
+        version = await migrate.version_of(connection)
+        if settings.embedded and version != migrate.expected():
+            migrate.refuse_newer(version)
+            await _migrate(database.dsn)
+            version = await migrate.version_of(connection)
+        migrate.check(version)
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        ring = KeyRing((own_key(settings.data_dir),) if settings.embedded else settings.secret_key)
+        await _check(connection, ring)
+        if settings.embedded and await keys.count_stores(connection) == 0:
+            await _first_store(connection, settings)
+        return ring
+    finally:
+        await connection.close()  # the lock goes with it
+
+
+async def _migrate(dsn: str) -> None:
+    """In a process of its own: what it imports is large and needed once."""
+    code = "import sys; from stockwire.store import migrate; migrate.upgrade(sys.stdin.read())"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdin=asyncio.subprocess.PIPE)
+    await process.communicate(dsn.encode())
+    if process.returncode != 0:
+        raise migrate.WrongSchema("the migration failed; its error stands above")
+
+
+async def _check(connection: Connection, ring: KeyRing) -> None:
+    sealed = await _sql.read_check(connection)
+    if sealed is None:
+        await _sql.write_check(connection, ring.seal(_KNOWN_TEXT))
+        return
+    try:
+        ring.open(sealed)
+    except CannotOpen:
+        raise WrongSetting("secret_key", "is not the key that this database's secrets are encrypted with") from None
+
+
+async def _first_store(connection: Connection, settings: Settings) -> None:
+    """The file is written before the keys count: a crash between leaves no key that nobody knows."""
+    async with connection.transaction():
+        await keys.create_store(connection, FIRST_STORE)
+        made = [await keys.create_key(connection, FIRST_STORE, role, name="first start") for role in FIRST_ROLES]
+        shown = {"store": FIRST_STORE, "liveMode": False, "keys": [{"role": key.role, "key": key.key} for key in made]}
+        path = settings.data_dir / FIRST_KEYS
+        private_file.write(path, json.dumps(shown, indent=2).encode() + b"\n")
+    log.info("first_keys_made", store=FIRST_STORE, file=path)
+    if sys.stdout.isatty():
+        lines = [f"  {key.role:9} {key.key}" for key in made]
+        lines.insert(0, f"\nThe first keys of store `{FIRST_STORE}` (test mode), also in {path}:")
+        sys.stdout.write("\n".join(lines) + "\n")
