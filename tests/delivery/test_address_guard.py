@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stockwire.delivery.address_guard import (
+from stockwire.address_guard import (
     REFUSED_PORTS,
     AddressGuard,
     AllowList,

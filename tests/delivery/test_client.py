@@ -7,7 +7,7 @@ import time
 import pytest
 from aiohttp import web
 
-from stockwire.delivery.address_guard import AddressGuard, AllowList, Target, read_address
+from stockwire.address_guard import AddressGuard, AllowList, Target, read_address
 from stockwire.delivery.client import READ_BYTES, Client, Exchange
 from tests.delivery import hostile
 from tests.delivery.shop import receiving

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from stockwire import logs
-from stockwire.delivery.address_guard import Refused
+from stockwire.address_guard import Refused
 from stockwire.delivery.client import ADDRESS_REFUSED, Client, Exchange
 from stockwire.delivery.endpoints import Endpoint
 from stockwire.delivery.signing import signature_headers

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from stockwire.delivery.address_guard import AddressGuard, AddressRefused, Refused, Target
+from stockwire.address_guard import AddressGuard, AddressRefused, Refused, Target
 
 READ_BYTES = 64 * 1024  # of a body, both as received and after decompression
 IDLE_CONNECTION_SECONDS = 4.0  # shorter than the five seconds of common servers, which close just as we send again

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from stockwire import logs
-from stockwire.delivery.address_guard import Refused, Target, read_address
+from stockwire.address_guard import Refused, Target, read_address
 from stockwire.delivery.client import DEFAULT_HEADERS
 from stockwire.delivery.signing import SigningSecret
 from stockwire.domain.subscriptions import Subscription

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from stockwire import logs
+from stockwire.address_guard import AddressGuard, AllowList
 from stockwire.delivery import attempt, health, wakeup
-from stockwire.delivery.address_guard import AddressGuard, AllowList
 from stockwire.delivery.attempt import DatabaseClock
 from stockwire.delivery.client import Client
 from stockwire.delivery.endpoints import Endpoints, KeyRing
