@@ -64,8 +64,8 @@ def test_an_old_server_and_a_standby_are_unfit() -> None:
     assert unfit(GOOD | {"standby": True}) == ["the server is a standby and cannot be written"]
 
 
-async def test_d34_such_a_server_is_refused(engine: Embedded, dsn: str) -> None:
-    name = dsn.split("@/")[1].split("?")[0]
+async def test_r6_such_a_server_is_refused(engine: Embedded, dsn: str) -> None:
+    name = dsn.split("@/")[1].split("?", 1)[0]
     with psycopg.connect(engine.superuser_dsn, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     with pytest.raises(UnusableDatabase, match="synchronous_commit is off"):

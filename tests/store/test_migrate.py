@@ -14,7 +14,7 @@ from stockwire.store import migrate
 
 async def test_an_empty_database_gets_the_schema_and_a_second_run_changes_nothing(empty_dsn: str) -> None:
     assert await migrate.current(empty_dsn) is None
-    with pytest.raises(migrate.WrongSchema, match="has no schema yet.*run `stockwire migrate`"):
+    with pytest.raises(migrate.WrongSchema, match=r"has no schema yet.*run `stockwire migrate`"):
         migrate.check(None)
     assert await asyncio.to_thread(migrate.upgrade, empty_dsn) == (None, migrate.expected())
     assert await migrate.current(empty_dsn) == migrate.expected()
@@ -48,7 +48,7 @@ async def test_a_newer_database_is_refused(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9000'")
     version = await migrate.current(dsn)
-    with pytest.raises(migrate.WrongSchema, match="schema 9000.*use the newer version"):
+    with pytest.raises(migrate.WrongSchema, match=r"schema 9000.*use the newer version"):
         migrate.check(version)
     with pytest.raises(migrate.WrongSchema, match="schema 9000"):
         await asyncio.to_thread(migrate.upgrade, dsn)
