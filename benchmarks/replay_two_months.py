@@ -74,7 +74,7 @@ async def separate(folder: Path, database: str) -> AsyncIterator[Served]:
     settings = {"STOCKWIRE_DATABASE": database, SECRET_KEY: secrets.token_urlsafe(32)}
     await command(settings, "migrate")
     await command(settings, "stores", "create", "two")
-    made = json.loads(await command(settings, "keys", "create", "--store", "two", "--role", "admin", "--json"))
+    made = json.loads(await command(settings, "keys", "create", "two", "--role", "admin", "--json"))
     port = free_port()
     children = [
         programs.server(

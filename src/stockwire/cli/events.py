@@ -33,7 +33,9 @@ def events() -> None:
 def tail(
     *, after: After = None, types: Types = None, part: Part = None, count: Count = None, as_json: Json = False
 ) -> None:
-    """Show events as they happen, until Ctrl-C. A lost connection is taken up where it broke.
+    """Show events as they happen, until Ctrl-C.
+
+    A lost connection is taken up where it broke.
 
     Examples:
 

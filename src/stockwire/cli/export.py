@@ -31,10 +31,12 @@ def export(
         list[str] | None, typer.Option(help=f"Only this kind; may be given several times: {', '.join(KINDS)}.")
     ] = None,
 ) -> None:
-    """Write everything of the key's store and mode as JSON Lines: {"kind": "item", "data": {…}}.
+    """Write everything of the key's store and mode as JSON Lines.
 
-    Items, levels, movements, reservations, orders, events and webhooks (without secrets), each as the API shows it. The
-    export is read while the server goes on selling: it is no snapshot, but levels and movements carry the item's
+    A line is {"kind": "item", "data": {…}}; the kinds are items, levels,
+    movements, reservations, orders, events and webhooks (without secrets),
+    each as the API shows it. The export is read while the server goes on
+    selling: it is no snapshot, but levels and movements carry the item's
     sequence, so a reader can tell what belongs together.
 
     Examples:

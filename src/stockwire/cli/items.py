@@ -35,11 +35,14 @@ def import_items(
     update: Update = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Make items from a CSV file, one a line, and say line by line what could not be done.
+    """Make items from a CSV file, and say line by line what could not be done.
 
-    The first line names the columns: partNumber, and any of fulfiller, quantity, inventoryManagement, allowBackOrder,
-    backOrderLimit, lowStockThreshold, expectedInStockDate (like 2026-12-24) and products (ids separated by semicolons,
-    each perhaps with =externalReferenceId). An empty field means "not given". The exit code is 1 if a line was refused.
+    The first line names the columns: partNumber, and any of fulfiller,
+    quantity, inventoryManagement, allowBackOrder, backOrderLimit,
+    lowStockThreshold, expectedInStockDate (2026-12-24T00:00:00Z) and
+    products (ids separated by semicolons, each perhaps with
+    =externalReferenceId). An empty field means "not given". The exit code
+    is 1 if a line was refused.
 
     Examples:
 

@@ -42,19 +42,21 @@ def replay(
     prefix: Prefix = "",
     journal: JournalFile = None,
 ) -> None:
-    """Replay a shop's real orders, cancellations and returns through a running server, then compare the books.
+    """Replay real orders through a running server, then compare the books.
 
-    Goods are stock codes that begin with five digits. Opening stock covers 80 % of the demand for each part, and half
-    of the rest is received midway, so orders are refused and parts run out. A refused order is sent again without its
-    short lines. A day later orders ship; a cancellation is a cancel or a return of the customer's earlier order, or a
-    receipt (reason cancellation_without_sale) if the files do not hold that order. Malformed lines are reported by
-    number.
+    Goods are stock codes that begin with five digits. Opening stock covers
+    80 % of the demand for each part, and half of the rest is received
+    midway, so orders are refused and parts run out. A refused order is sent
+    again without its short lines. A day later orders ship; a cancellation is
+    a cancel or a return of the customer's earlier order, or a receipt
+    (reason cancellation_without_sale) if the files do not hold that order.
+    Malformed lines are reported by number.
 
     Examples:
 
       stockwire replay 2010-12.csv.gz
 
-      stockwire replay 2010-12.csv.gz 2011-01.csv.gz --concurrency 128 --prefix second-
+      stockwire replay *.csv.gz --concurrency 128 --prefix second-
 
       stockwire replay 2010-12.csv.gz --speed 3600 --fulfillers "London,Leeds"
     """

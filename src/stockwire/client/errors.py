@@ -1,5 +1,7 @@
 """The one exception of the client."""
 
+import os
+
 import msgspec
 
 
@@ -54,5 +56,7 @@ def refusal(status: int, body: bytes, request_id: str | None) -> ApiError:
 
 def unreachable(url: str, why: BaseException) -> ApiError:
     """The exception for a request that got no answer at all."""
-    reason = str(why) or type(why).__name__
+    system = getattr(why, "os_error", None) or why
+    number = system.errno if isinstance(system, OSError) else None
+    reason = os.strerror(number).lower() if number else str(why) or type(why).__name__
     return ApiError(0, "unreachable", (Fault("unreachable", None, f"no answer from {url}: {reason}"),))
