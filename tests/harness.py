@@ -1,4 +1,4 @@
-"""A real server: `stockwire serve` as its own processes, on a free port, on its data directory or a given database."""
+"""A real server: `stockwire serve` as its own processes, on a free port, on a data directory or a given database."""
 
 import json
 import os
