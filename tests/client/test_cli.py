@@ -145,6 +145,14 @@ async def test_import_updates_what_exists_when_told_to(tmp_path: Path) -> None:
     ]
 
 
+async def test_very_many_refused_lines_are_counted_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("partNumber,quantity\n" + "A,x\n" * 150)
+    done = await run(None, "items", "import", str(tmp_path / "items.csv"), "--dry-run")
+    assert done.exit_code == 1
+    assert len(done.stderr.splitlines()) == 101
+    assert done.stderr.splitlines()[-1] == "… and 50 more lines"
+
+
 async def test_a_dry_run_sends_nothing(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("partNumber\nA\n")
     done = await run(None, "items", "import", str(tmp_path / "items.csv"), "--dry-run")

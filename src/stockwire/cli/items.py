@@ -16,6 +16,7 @@ from stockwire.client.shapes import RowFault
 
 app = typer.Typer(help="The catalogue, from and to CSV.", no_args_is_help=True)
 ROWS_A_REQUEST = 1000
+MOST_SHOWN = 100
 
 Update = Annotated[
     bool, typer.Option("--update", help="Items that exist take the file's policy, products and quantity.")
@@ -53,10 +54,10 @@ def import_items(
       stockwire items export | stockwire items import - --update
     """
     good, bad = _read(file)
-    for fault in bad:
-        _complain(fault)
+    _complain(bad)
     if not dry_run:
         refused = call(lambda shop: _send(shop, good, update))
+        _complain(refused)
         typer.echo(f"{len(good) - len(refused)} items imported, {len(refused) + len(bad)} lines refused", err=True)
         bad += refused
     raise typer.Exit(1 if bad else 0)
@@ -77,8 +78,11 @@ def _opened(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", newline="")
 
 
-def _complain(fault: BadRow) -> None:
-    typer.echo(f"line {fault.line}: {fault.why}", err=True)
+def _complain(faults: Sequence[BadRow]) -> None:
+    for fault in sorted(faults)[:MOST_SHOWN]:
+        typer.echo(f"line {fault.line}: {fault.why}", err=True)
+    if len(faults) > MOST_SHOWN:
+        typer.echo(f"… and {len(faults) - MOST_SHOWN} more lines", err=True)
 
 
 async def _send(shop: Stockwire, rows: Sequence[Row], update: bool) -> list[BadRow]:
@@ -95,8 +99,6 @@ async def _send(shop: Stockwire, rows: Sequence[Row], update: bool) -> list[BadR
             else:
                 refused.append(BadRow(row.line, _why(result.error)))
         refused += await _update(shop, known)
-    for fault in sorted(refused):
-        _complain(fault)
     return refused
 
 
