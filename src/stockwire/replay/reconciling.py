@@ -95,23 +95,23 @@ def _oversold(ours: Books) -> Check:
         for item, promised in ours.promised.items()
         if promised > ours.bought.get(item, 0)
     ]
-    return _check("oversold: parts of which the client sold more than it bought", len(ours.promised), wrong)
+    return _check("oversold: parts sold beyond what was bought", len(ours.promised), wrong)
 
 
 def _promised_without_stock(heard: Sequence[Told]) -> Check:
     wrong = [f"event {event.id}: {event.backordered} backordered" for event in heard if event.backordered]
-    return _check("oversold: events that tell of a promise without stock", len(heard), wrong)
+    return _check("oversold: events with promises beyond stock", len(heard), wrong)
 
 
 def _lost(heard: Sequence[Told], wanted: Sequence[str]) -> Check:
     missing = sorted(set(wanted) - {event.id for event in heard})
-    return _check("lost: ledger's events that the receiver never verified", len(wanted), missing)
+    return _check("lost: ledger's events not at the receiver", len(wanted), missing)
 
 
 def _bytes(heard: Sequence[Told], published: Mapping[str, Told]) -> Check:
     """Bytes that differ from the ledger's; an event that the ledger does not know differs too."""
     wrong = [event.id for event in heard if (known := published.get(event.id)) is None or known.digest != event.digest]
-    return _check("altered: received bytes that are not the ledger's", len(heard), wrong)
+    return _check("altered: received bytes not the ledger's", len(heard), wrong)
 
 
 def _holes(published: Mapping[str, Told]) -> Check:
@@ -129,14 +129,14 @@ def _chains(heard: Sequence[Told]) -> Check:
             if (event.previous_sequence, event.before) != before:
                 wrong.append(f"{item}: sequence {event.sequence} does not follow {before[0]}")
             before = (event.sequence, event.quantity)
-    return _check("broken: events that do not follow from the one before", len(heard), wrong)
+    return _check("broken: events that skip the one before", len(heard), wrong)
 
 
 def _units(ours: Books, heard: Sequence[Told]) -> Check:
     """Units that left the shelf by the receiver's events are the units that the client was told it sold."""
     seen = sum(event.before - event.quantity for event in _updates(heard) if event.cause in TAKES)
     wrong = [] if seen == ours.taken else [f"client {ours.taken}, receiver {seen}"]
-    return _check("units sold: client's answers against receiver's events", ours.taken, wrong)
+    return _check("units sold: client's answers, receiver's events", ours.taken, wrong)
 
 
 def _levels(ours: Books, levels: Mapping[str, Level]) -> Check:
@@ -147,7 +147,7 @@ def _levels(ours: Books, levels: Mapping[str, Level]) -> Check:
         if (expected := (ours.on_hand.get(item, 0), 0, ours.allocated.get(item, 0)))
         != (seen := _numbers(levels.get(item)))
     ]
-    return _check("stock: client's books against the server's levels", len(items), wrong)
+    return _check("stock: client's books, server's levels", len(items), wrong)
 
 
 def _last_words(heard: Sequence[Told], levels: Mapping[str, Level]) -> Check:
@@ -158,7 +158,7 @@ def _last_words(heard: Sequence[Told], levels: Mapping[str, Level]) -> Check:
         for item, story in sorted(stories.items())
         if item in levels and story[-1].quantity != levels[item].available_quantity
     ]
-    return _check("quantity: receiver's last event against the server's levels", len(stories), wrong)
+    return _check("quantity: receiver's last event, server's levels", len(stories), wrong)
 
 
 def _ledger(sums: Mapping[str, Sum], levels: Mapping[str, Level]) -> Check:
@@ -167,7 +167,7 @@ def _ledger(sums: Mapping[str, Sum], levels: Mapping[str, Level]) -> Check:
         for item, total in sorted(sums.items())
         if total.broken or (total.on_hand, total.reserved, total.allocated) != _numbers(levels.get(item))
     ]
-    return _check("ledger: movements added up against the server's levels", len(sums), wrong)
+    return _check("ledger: movements added up, server's levels", len(sums), wrong)
 
 
 def _numbers(level: Level | None) -> tuple[int, int, int] | None:
