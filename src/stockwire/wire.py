@@ -59,7 +59,7 @@ STATUS_OF: dict[Reason, int] = {
 
 def moment(at: datetime) -> str:
     """ISO 8601 UTC with microseconds and `Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def moment_ms(at: datetime) -> str:
