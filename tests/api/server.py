@@ -17,10 +17,12 @@ import aiohttp
 from stockwire.api.server import serve
 from stockwire.config import Settings
 from stockwire.ledger import Ledger
+from stockwire.sealing import KeyRing
 from stockwire.store.database import Database
 
 ROLES = ("admin", "operator", "viewer", "fulfiller", "public")
 OWN, OTHER = "main", "depot"
+RING = KeyRing(["a key ring of the tests, 32 long and more"])
 
 
 class Answered(NamedTuple):
@@ -136,7 +138,7 @@ async def running(database: Database, ledger: Any, settings: Settings | None = N
     sock = socket.create_server(("127.0.0.1", 0))
     address = sock.getsockname()
     stop = asyncio.Event()
-    serving = asyncio.create_task(serve(database, ledger, settings or Settings(), None, sock, stop))  # type: ignore[arg-type]
+    serving = asyncio.create_task(serve(database, ledger, settings or Settings(), RING, sock, stop))
     try:
         yield address
     finally:
@@ -147,7 +149,7 @@ async def running(database: Database, ledger: Any, settings: Settings | None = N
 @asynccontextmanager
 async def open_shop(database: Database) -> AsyncIterator[Shop]:
     """A store on a server of its own."""
-    ledger = Ledger(database)
+    ledger = Ledger(database, RING)
     name, store_id, keys = await open_store(database)
     async with running(database, ledger) as address, aiohttp.ClientSession() as session:
         shop = Shop(address, name, store_id, database)

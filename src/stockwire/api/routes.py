@@ -5,6 +5,7 @@ from __future__ import annotations
 from stockwire.api import (
     answers,
     changes,
+    deliveries,
     docs,
     events,
     explain,
@@ -20,6 +21,9 @@ from stockwire.api import (
     reservations,
     service,
     stream,
+    webhook_answers,
+    webhook_bodies,
+    webhooks,
 )
 from stockwire.api.route import ADMIN, EVERYBODY, FULFILLER, READERS, WRITERS, Route
 
@@ -128,6 +132,50 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="GET", path="/v1/events/{id}", handler=events.one, roles=_SEEING,
         summary="One event.", answer=answers.Event,
+    ),
+    # ---- webhooks and their deliveries
+    Route(
+        method="POST", path="/v1/webhooks", handler=webhooks.create, roles=ADMIN,
+        summary="Subscribe an address to types of events; the answer holds the first secret.",
+        body=webhook_bodies.NEW, answer=webhook_answers.CreatedWebhook, status=201,
+    ),
+    Route(
+        method="GET", path="/v1/webhooks", handler=webhooks.listed, roles=READERS,
+        summary="List and search webhooks, newest first.", query=webhooks.QUERY, answer=webhook_answers.WebhookPage,
+    ),
+    Route(
+        method="GET", path="/v1/webhooks/{id}", handler=webhooks.one, roles=READERS,
+        summary="One webhook, and how its deliveries fare.", answer=webhook_answers.Webhook,
+    ),
+    Route(
+        method="PATCH", path="/v1/webhooks/{id}", handler=webhooks.edit, roles=ADMIN,
+        summary="Edit a webhook, switch it on or off.", body=webhook_bodies.EDIT, answer=webhook_answers.Webhook,
+    ),
+    Route(
+        method="DELETE", path="/v1/webhooks/{id}", handler=webhooks.delete, roles=ADMIN,
+        summary="End a subscription.", status=204,
+    ),
+    Route(
+        method="GET", path="/v1/webhooks/{id}/secrets", handler=webhooks.secrets, roles=ADMIN,
+        summary="Show the live secrets; the audit log keeps that they were shown.",
+        answer=webhook_answers.SecretPage,
+    ),
+    Route(
+        method="POST", path="/v1/webhooks/{id}/secrets", handler=webhooks.rotate, roles=ADMIN,
+        summary="Rotate the secret: the new one signs beside the others for a while.",
+        body=webhook_bodies.ROTATION, body_optional=True, answer=webhook_answers.RotatedSecret, status=201,
+    ),
+    Route(
+        method="GET", path="/v1/deliveries", handler=deliveries.listed, roles=READERS,
+        summary="List deliveries, newest first.", query=deliveries.QUERY, answer=webhook_answers.DeliveryPage,
+    ),
+    Route(
+        method="GET", path="/v1/deliveries/{id}", handler=deliveries.one, roles=READERS,
+        summary="One delivery with every attempt.", answer=webhook_answers.DeliveryWithAttempts,
+    ),
+    Route(
+        method="GET", path="/v1/safelist", handler=webhooks.safelist, roles=READERS,
+        summary="The addresses that webhooks come from.", answer=webhook_answers.Safelist,
     ),
     # ---- service
     Route(

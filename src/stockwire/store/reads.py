@@ -12,6 +12,7 @@ items = load("read_items.sql")
 promises = load("read_promises.sql")
 events = load("read_events.sql")
 service = load("reads.sql")
+webhooks = load("read_webhooks.sql")
 
 
 @asynccontextmanager
