@@ -9,8 +9,11 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from stockwire.delivery import worker
+from stockwire.delivery.settling import Settling
+from stockwire.ledger import Ledger
 from stockwire.store.database import Database
-from tests.delivery.shop import DeliverySettings, Receiver, Shop, answering, receiving, until
+from tests.delivery.shop import DeliverySettings, PlainKeys, Receiver, Shop, answering, receiving, until
 
 
 @pytest_asyncio.fixture
@@ -395,3 +398,15 @@ async def test_a_long_log_without_webhooks_costs_nothing_and_is_not_sent_later(s
         await shop.publish(2)
         await until(lambda: len(receiver.received) == 2)
     assert await shop.statuses() == {"delivered": 2}
+
+
+async def test_a_worker_that_lost_a_part_dies(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than sit there without settling; the supervisor starts another."""
+
+    async def broken(_: Settling) -> None:
+        raise RuntimeError("a surprise")
+
+    monkeypatch.setattr(Settling, "run", broken)
+    running = worker.run(shop.database, Ledger(shop.database), DeliverySettings(), PlainKeys(), asyncio.Event())
+    with pytest.raises(RuntimeError, match="a surprise"):
+        await asyncio.wait_for(running, 5)
