@@ -80,6 +80,7 @@ class Worker:
         ]
         try:
             while not stop.is_set():
+                _require_alive(beside)
                 await self._round()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), max(0.0, self._poll_at - time.monotonic()))
@@ -199,3 +200,10 @@ class Worker:
                 await self._settling.flush()
                 await self._settling.note()
                 await self._fetching.release()
+
+
+def _require_alive(tasks: list[asyncio.Task[None]]) -> None:
+    """A worker without one of its parts would only seem to work: better that it dies and is started again."""
+    for task in tasks:
+        if task.done():
+            task.result()
