@@ -51,6 +51,7 @@ def described() -> str:
 def private_folder() -> Iterator[Path]:
     """A new data directory under /tmp that the account of a server started by root can pass through, removed after."""
     folder = Path(tempfile.mkdtemp(prefix="stockwire-test-", dir="/tmp"))
+    folder.chmod(0o711)
     try:
         yield folder
     finally:

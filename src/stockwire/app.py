@@ -22,14 +22,16 @@ from stockwire import first_start, logs
 from stockwire.config import Settings, WrongSetting, load
 from stockwire.ledger import Ledger
 from stockwire.sealing import KeyRing
-from stockwire.store.database import Database, UnusableDatabase
+from stockwire.store.database import Database, DatabaseAway, UnusableDatabase
 from stockwire.store.embedded_files import running_address
 from stockwire.store.migrate import WrongSchema
 
 log = logs.named("app")
 
 WRONG = 78  # EX_CONFIG: starting again would change nothing
+AWAY = 75  # EX_TEMPFAIL: the database does not answer
 FAILED = 70
+DATABASE_SECONDS = 15.0  # for a database that is starting, or recovering from a crash
 ORPHAN_SECONDS = 3.0  # to finish in when the supervisor is gone
 STOP_SECONDS = 11.0  # a request has 10
 
@@ -45,9 +47,9 @@ def main(arguments: list[str]) -> int:
             runner.run(_run(roles, settings, descriptors))
         except (WrongSetting, WrongSchema, UnusableDatabase) as fault:
             sys.stderr.write(f"stockwire: {fault}\n")
-            return WRONG
-        except ExceptionGroup as many:
-            log.error("role_failed", exc_info=True, faults=len(many.exceptions))
+            return AWAY if isinstance(fault, DatabaseAway) else WRONG
+        except Exception:  # the supervisor starts it again
+            log.error("role_failed", exc_info=True)
             return FAILED
     return 0
 
@@ -73,10 +75,7 @@ class Descriptors:
 async def _run(roles: tuple[str, ...], settings: Settings, descriptors: Descriptors) -> None:
     stop = asyncio.Event()
     _leave_when_told(stop, descriptors.lifeline)
-    dsn = settings.database or running_address(settings.data_dir)
-    if dsn is None:
-        raise UnusableDatabase("the embedded database is not running")
-    database = await Database.open(dsn)
+    database = await Database.open(await _address(settings), wait_seconds=DATABASE_SECONDS)
     try:
         ring = await first_start.prepare(database, settings)
         ledger = Ledger(database, ring)
@@ -89,6 +88,18 @@ async def _run(roles: tuple[str, ...], settings: Settings, descriptors: Descript
             await ledger.close()
     finally:
         await database.close()
+
+
+async def _address(settings: Settings) -> str:
+    """The database's. An embedded one that was killed is being started again by the supervisor."""
+    if settings.database is not None:
+        return settings.database
+    until = asyncio.get_running_loop().time() + DATABASE_SECONDS
+    while (address := running_address(settings.data_dir)) is None:
+        if asyncio.get_running_loop().time() > until:
+            raise DatabaseAway("the embedded database is not running")
+        await asyncio.sleep(0.02)
+    return address
 
 
 def _role(

@@ -42,6 +42,14 @@ def program(pid: int) -> str | None:
         return None
 
 
+def command_line(pid: int) -> str:
+    """The words of a process's command, where the system tells them; otherwise nothing."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def all_pids() -> list[int]:
     """Every process that can be seen; empty where there is no /proc."""
     try:

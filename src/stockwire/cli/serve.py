@@ -55,4 +55,4 @@ def serve(
         raise typer.Exit(2) from None
     from stockwire import supervisor
 
-    raise typer.Exit(supervisor.serve(settings))
+    supervisor.exec_with(settings)

@@ -30,6 +30,7 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection whose end arrived while nobody was asking
     asyncpg.InternalClientError,  # the next statement after a server's goodbye, before the connection is closed
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -82,6 +83,10 @@ class UnusableDatabase(Exception):  # noqa: N818 - said to the person who starts
     """The database cannot be used as it is. The text says why, and holds no password."""
 
 
+class DatabaseAway(UnusableDatabase):
+    """The database does not answer: it may later."""
+
+
 class _Session(Session):
     """Nothing sets session state, so a connection needs no reset (a round trip) when it goes back to its pool."""
 
@@ -106,7 +111,8 @@ class Database:
     async def open(cls, dsn: str, *, sizes: tuple[int, int, int] = (4, 6, 6), wait_seconds: float = 10.0) -> "Database":
         """Pools of at most `sizes` connections (ledger, reads, work).
 
-        Waits `wait_seconds` for a server that is starting. UnusableDatabase: it cannot be used, and why.
+        Waits `wait_seconds` for a server that is starting. UnusableDatabase: it cannot be used, and why; DatabaseAway:
+        it did not answer.
         """
         await _first_answer(dsn, wait_seconds)
         ledger, reads, work = sizes
@@ -205,7 +211,7 @@ async def _first_answer(dsn: str, wait_seconds: float) -> None:
             raise UnusableDatabase(f"the database refuses the connection: {fault}") from None
         except _NOT_YET as fault:
             if time.monotonic() > until:
-                raise UnusableDatabase(f"the database does not answer: {plain(fault)}") from None
+                raise DatabaseAway(f"the database does not answer: {plain(fault)}") from None
             await asyncio.sleep(0.05)
         else:
             await connection.close()

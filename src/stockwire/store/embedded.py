@@ -12,6 +12,7 @@ import signal
 import stat
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -43,7 +44,7 @@ from stockwire.store.embedded_programs import (
     locales,
 )
 
-__all__ = ["DataDirectoryInUse", "Embedded", "EmbeddedFailure", "find_programs", "running_address"]
+__all__ = ["Cancelled", "DataDirectoryInUse", "Embedded", "EmbeddedFailure", "find_programs", "running_address"]
 
 log = named("embedded")
 
@@ -87,6 +88,10 @@ CONFIGURATION = {
 CONFIGURATION_SINCE = {18: {"io_method": "sync"}}  # no processes of its own for reading
 
 
+class Cancelled(EmbeddedFailure):
+    """The server was told to stop while it started."""
+
+
 class DataDirectoryInUse(EmbeddedFailure):
     """Another process owns the data directory."""
 
@@ -97,11 +102,15 @@ class Embedded:
     Synchronous and small on purpose: the supervisor, which runs it, imports nothing that waits.
     """
 
-    def __init__(self, data_dir: Path, pg_bin: Path | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, pg_bin: Path | None = None, cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`cancelled` is asked while a start waits, which a recovery can make long."""
         self.data_dir = data_dir
         self.cluster = data_dir / "postgres"
         self.fresh = False  # whether this start made the cluster
         self._pg_bin = pg_bin
+        self._cancelled = cancelled
         self._lock: IO[bytes] | None = None
         self._programs: Programs | None = None
         self._account: Account | None = None
@@ -111,6 +120,11 @@ class Embedded:
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    @property
+    def claimed(self) -> bool:
+        """Whether the data directory is ours."""
+        return self._lock is not None
 
     @property
     def dsn(self) -> str:
@@ -156,18 +170,25 @@ class Embedded:
         self._require_same_version()
         self._end_leftovers()
         self._spawn()
-        self._wait_ready()
+        try:
+            self._wait_ready()
+        except BaseException:
+            self._end_process()
+            raise
         log.info("database_started", database_pid=self.pid, version=self._programs.version, seconds=_since(began))
 
     def stop(self) -> None:
         """Ends the server in order (a checkpoint, so that the next start is quick) and releases the directory."""
+        self._end_process()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _end_process(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             _end_child(process)
             log.info("database_stopped", database_pid=process.pid)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
 
     # What the server needs around it
 
@@ -303,6 +324,8 @@ class Embedded:
                 return
             if self._process.poll() is not None:
                 raise EmbeddedFailure(f"the database did not start: {self._last_words()}")
+            if self._cancelled():
+                raise Cancelled("told to stop while the database starts")
             now = time.monotonic()
             if (grown := self._log_path.stat().st_size) != size:
                 progress, size = now, grown
