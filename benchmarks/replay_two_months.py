@@ -51,8 +51,11 @@ class Expectation(NamedTuple):
 
 
 class Served(NamedTuple):
+    """A server that answers, and the settings by which its operator's commands find its database."""
+
     url: str
     key: str
+    settings: dict[str, str]
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +66,7 @@ async def embedded(folder: Path) -> AsyncIterator[Served]:
     server = programs.server("the server", ("--port", str(port), "--data-dir", str(data)), folder / "server.log")
     try:
         await server.start(programs.ready(port))
-        yield Served(f"http://127.0.0.1:{port}", admin_key(data))
+        yield Served(f"http://127.0.0.1:{port}", admin_key(data), {"STOCKWIRE_DATA_DIR": str(data)})
     finally:
         await server.stop()
 
@@ -96,20 +99,26 @@ async def separate(folder: Path, database: str) -> AsyncIterator[Served]:
         await children[0].start(programs.ready(port))
         for child in children[1:]:
             await child.start(_at_once)
-        yield Served(f"http://127.0.0.1:{port}", made["key"])
+        yield Served(f"http://127.0.0.1:{port}", made["key"], settings)
 
 
 async def _at_once() -> bool:
     return True
 
 
-async def command(settings: dict[str, str], *arguments: str) -> str:
-    """Output of a `stockwire` command; raises if it fails."""
+async def complaints(settings: dict[str, str]) -> list[str]:
+    """What `stockwire doctor` finds wrong: configuration, clock, queues, and every ledger audited."""
+    findings = json.loads(await command(settings, "doctor", "--json", may_fail=True))
+    return [f"{finding['check']}: {finding['found']}" for finding in findings if not finding["ok"]]
+
+
+async def command(settings: dict[str, str], *arguments: str, may_fail: bool = False) -> str:
+    """Output of a `stockwire` command; raises if it fails and may not."""
     process = await asyncio.create_subprocess_exec(
         *programs.stockwire(*arguments), env=environment(**settings), stdout=asyncio.subprocess.PIPE
     )
     output, _ = await process.communicate()
-    if process.returncode:
+    if process.returncode and not may_fail:
         raise RuntimeError(f"stockwire {' '.join(arguments)} ended with {process.returncode}")
     return output.decode()
 
@@ -122,13 +131,14 @@ class Outcome(NamedTuple):
     replay_seconds: float
     delivered_seconds: float
     client_seconds: float
+    complaints: list[str]
 
 
 async def measure(served: Served, planned: Plan, folder: Path, concurrency: int) -> Outcome:
     """Replay the plan under each prefix at once, then wait for the receiver and compare."""
     received = folder / "received.jsonl"
     async with contextlib.AsyncExitStack() as stack:
-        shop = await stack.enter_async_context(Stockwire(*served, connections=2 * concurrency))
+        shop = await stack.enter_async_context(Stockwire(served.url, served.key, connections=2 * concurrency))
         port = free_port()
         webhook = await shop.webhooks.create(f"http://127.0.0.1:{port}/stock", SUBSCRIBED)
         receiver = programs.receiver(port, webhook.secret or "", received, folder / "receiver.log")
@@ -142,8 +152,9 @@ async def measure(served: Served, planned: Plan, folder: Path, concurrency: int)
         replayed, spent = time.monotonic() - begun, time.process_time() - used
         proof = await prove(shop, journal.facts, received)
         tally = sum((replay.tally for replay in replays), Counter())
+        delivered = time.monotonic() - begun
         tally["requests repeated by the client"] = shop.transport.repeated
-        return Outcome(proof, tally, replayed, time.monotonic() - begun, spent)
+        return Outcome(proof, tally, replayed, delivered, spent, await complaints(served.settings))
 
 
 def expectations(outcome: Outcome) -> list[Expectation]:
@@ -160,6 +171,7 @@ def expectations(outcome: Outcome) -> list[Expectation]:
         Expectation("lost", wrong.pop("lost"), most=0),
         Expectation("bytes that differ", wrong.pop("altered"), most=0),
         Expectation("ledger added up against levels", wrong.pop("ledger"), most=0),
+        Expectation("complaints of stockwire doctor", len(outcome.complaints), most=0),
         Expectation("every other difference", sum(wrong.values()), most=0),
     ]
 
@@ -184,6 +196,8 @@ def show(console: Console, setting: str, outcome: Outcome) -> bool:
         f"processor time; delivered twice {outcome.proof.repeated}",
         highlight=False,
     )
+    for complaint in outcome.complaints:
+        console.print(f"doctor: {complaint}", style="red", highlight=False)
     return all(one.met for one in found)
 
 
