@@ -30,7 +30,6 @@ UNREACHABLE: tuple[type[Exception], ...] = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # of a connection whose end arrived while nobody was asking
     asyncpg.InternalClientError,  # the next statement after a server's goodbye, before the connection is closed
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -69,6 +68,8 @@ SESSION = {
     "tcp_user_timeout": str(KEEPALIVE["user_timeout_ms"]),
 }
 # Looking: planned with the values asked with, so that a filter which is not given costs nothing.
+# Of the work pool, whose statements look a few rows up by key: a hash or merge join would read a whole ledger for them.
+LOOK_UPS = SESSION | {"enable_hashjoin": "off", "enable_mergejoin": "off"}
 READ_ONLY = SESSION | {"default_transaction_read_only": "on", "plan_cache_mode": "force_custom_plan"}
 
 _CONDITION = """
@@ -116,7 +117,9 @@ class Database:
         """
         await _first_answer(dsn, wait_seconds)
         ledger, reads, work = sizes
-        return cls(dsn, await _pool(dsn, ledger, SESSION), await _pool(dsn, reads, READ_ONLY), await _pool(dsn, work))
+        return cls(
+            dsn, await _pool(dsn, ledger, SESSION), await _pool(dsn, reads, READ_ONLY), await _pool(dsn, work, LOOK_UPS)
+        )
 
     async def connect(self) -> Session:
         """A connection outside the pools, with the same settings: for notices, locks, and questions after a loss."""
