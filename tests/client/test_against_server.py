@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from standardwebhooks import Webhook as PublicSigner
 
 from stockwire.client import ApiError, Change, Line, NewItem, Product, Retries, Stockwire
+from stockwire.client.webhook import verify_signature
 from stockwire.replay import evidence
 from stockwire.replay.journal import Journal
 from stockwire.replay.planning import plan
@@ -143,6 +145,38 @@ async def test_the_key_and_the_store(shop: Stockwire) -> None:
     assert (me.role, me.own_fulfiller, me.live_mode) == ("admin", OWN, False)
     assert [(one.name, one.own) for one in await shop.fulfillers()] == [(OWN, True)]
     assert isinstance([entry async for entry in shop.audit_log()], list)
+
+
+async def test_webhooks_from_making_to_deleting(shop: Stockwire) -> None:
+    made = await shop.webhooks.create(
+        "https://example.com/stock",
+        ["inventory.*"],
+        authentication={"userName": "u", "password": "p"},
+        headers={"X-Shop": "1"},
+        filters={"partNumbers": ["P"]},
+        description="front",
+        ordering="unordered",
+        timeout_seconds=5,
+    )
+    assert (made.enabled, made.ordering, made.types) == (True, "unordered", ["inventory.*"])
+    assert made.secret is not None
+    verify_signature(b"x", _signed(b"x", made.secret), made.secret, 300, now=1.0)
+    assert [one.id async for one in shop.webhooks.list(q="front", enabled=True)] == [made.id]
+    edited = await shop.webhooks.update(made.id, enabled=False, filters=None, types=["inventory.out_of_stock"])
+    assert (edited.enabled, edited.status, edited.types) == (False, "disabled", ["inventory.out_of_stock"])
+    rotated = await shop.webhooks.rotate_secret(made.id, expire_previous_in_hours=1)
+    assert {one.secret for one in await shop.webhooks.secrets(made.id)} == {made.secret, rotated.secret}
+    assert [one async for one in shop.deliveries.list(webhook_id=made.id)] == []
+    assert isinstance(await shop.webhooks.safelist(), dict)
+    await shop.webhooks.delete(made.id)
+    with pytest.raises(ApiError, match="404"):
+        await shop.webhooks.get(made.id)
+
+
+def _signed(body: bytes, secret: str) -> dict[str, str]:
+    """A request as the public library signs it: the secret that the server made is one."""
+    signature = PublicSigner(secret).sign("m", datetime.fromtimestamp(1, UTC), body.decode())
+    return {"webhook-id": "m", "webhook-timestamp": "1", "webhook-signature": signature}
 
 
 @pytest.mark.parametrize("fulfillers", [(), ("Leeds", "London")])

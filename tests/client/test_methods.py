@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from stockwire.api.routes import ROUTES
 from stockwire.client import Change, Line, NewItem, Stockwire
 from tests.client.fake_server import says, serving
 
@@ -198,6 +199,17 @@ async def test_each_method_makes_its_request(name: str) -> None:
     assert seen["query"] == row.query
     assert (json.loads(seen["body"]) if seen["body"] else None) == row.body
     assert ("Idempotency-Key" in seen["headers"]) == (seen["method"] in ("POST", "PATCH"))
+
+
+def test_every_route_has_a_method() -> None:
+    called = {_route(row.request) for row in ROWS.values()} | {"GET /v1/events/stream"}
+    routes = {f"{one.method} {one.path}" for one in ROUTES if one.path.startswith("/v1/") and not one.alias_of}
+    assert routes - called == set()
+
+
+def _route(request: str) -> str:
+    """The ids of the rows are one letter long."""
+    return "/".join("{id}" if len(part) == 1 else part for part in request.split("/"))
 
 
 def test_every_public_method_has_a_row() -> None:
