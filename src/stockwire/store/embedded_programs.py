@@ -139,7 +139,9 @@ def copied(programs: Programs, data_dir: Path) -> Path:
     if not target.exists():
         fresh = data_dir / f".programs.{os.getpid()}"
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(source, fresh, symlinks=True, ignore=shutil.ignore_patterns("include", "pgxs", "*.a", "doc"))
+        for folder, place in _needed(source).items():
+            ignored = shutil.ignore_patterns("include", "pgxs", "*.a", "doc")
+            shutil.copytree(folder, fresh / place, symlinks=True, ignore=ignored)
         for path in [fresh, *fresh.rglob("*")]:
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o111 else 0o644)
@@ -147,7 +149,14 @@ def copied(programs: Programs, data_dir: Path) -> Path:
         for old in data_dir.glob("programs-*"):
             if old != target:
                 shutil.rmtree(old, ignore_errors=True)
-    return target / "bin"
+    return target / _needed(source)[source] / "bin"
+
+
+def _needed(source: Path) -> dict[Path, Path]:
+    """What to copy, and where: a wheel keeps shared libraries beside its package, found by a path relative to `bin`."""
+    libraries = source.parent.with_name(f"{source.parent.name}.libs")
+    place = Path(source.parent.name, source.name)
+    return {source: place} | ({libraries: Path(libraries.name)} if libraries.is_dir() else {})
 
 
 def _stamp(source: Path) -> str:
