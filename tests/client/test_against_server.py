@@ -116,6 +116,12 @@ async def test_a_basket_becomes_an_order_and_lives(shop: Stockwire) -> None:
     assert {fault.code for fault in short.value.errors} == {"out_of_inventory"}
     await shop.reservations.create([Line(part_number="P", quantity=1)], reservation_id="s")
     await shop.reservations.release("s")
+    assert [(one.id, one.status) async for one in shop.reservations.list(limit=1)] == [
+        ("s", "released"),
+        ("r", "ordered"),
+    ]
+    (newer,) = (await shop.reservations.list(ending_before="r").page()).data
+    assert newer.items[0].part_number == "P"
     assert [order.id async for order in shop.orders.list()] == ["o"]
 
 

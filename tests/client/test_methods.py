@@ -93,6 +93,11 @@ ROWS = {
         body={"id": "r", "items": [ONE_JSON], "expiresInSeconds": 60},
     ),
     "reservations.get": Row(lambda s: s.reservations.get("r"), "GET /v1/reservations/r", HELD),
+    "reservations.list": Row(
+        lambda s: s.reservations.list(created_after=AT).page(),
+        "GET /v1/reservations",
+        query={"limit": "1000", "createdTime[gt]": "2026-01-02T03:04:05Z"},
+    ),
     "reservations.extend": Row(
         lambda s: s.reservations.extend("r", 60),
         "POST /v1/reservations/r/extend",

@@ -426,6 +426,7 @@ def page_of(kind: type) -> type[msgspec.Struct]:
 ItemPage = page_of(Item)
 LevelPage = page_of(Level)
 MovementPage = page_of(Movement)
+ReservationPage = page_of(Reservation)
 OrderPage = page_of(Order)
 EventPage = page_of(Event)
 FulfillerPage = page_of(Fulfiller)

@@ -20,14 +20,15 @@ from stockwire.store import reads
 OrderId = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
-class OrderQuery(Timed, frozen=True):
-    """A page of orders; their ids may be the client's."""
+class PromiseQuery(Timed, frozen=True):
+    """A page of reservations or orders; their ids may be the client's."""
 
-    starting_after: Annotated[OrderId, Meta(description="The page after the order of this id.")] | UnsetType = UNSET  # type: ignore[assignment]
-    ending_before: Annotated[OrderId, Meta(description="The page before the order of this id.")] | UnsetType = UNSET  # type: ignore[assignment]
+    starting_after: Annotated[OrderId, Meta(description="The page after the one of this id.")] | UnsetType = UNSET  # type: ignore[assignment]
+    ending_before: Annotated[OrderId, Meta(description="The page before the one of this id.")] | UnsetType = UNSET  # type: ignore[assignment]
 
 
-ORDERS = QueryShape(OrderQuery)
+ORDERS = QueryShape(PromiseQuery)
+RESERVATIONS = QueryShape(PromiseQuery)
 
 
 def _items(rows: Iterable[Any]) -> dict[str, Item]:
@@ -46,6 +47,22 @@ async def reservation(request: Request) -> Reply:
     if not rows:
         return not_found(f"There is no reservation {shown(request.path[0])}.")
     return ok(wire.reservation(reservations_of(rows)[0], _items(rows), request.live))
+
+
+async def reservations(request: Request) -> Reply:
+    """A page of reservations, newest first."""
+    asked = window(request.query)
+    rows = await reads.promises.reservation_page(
+        request.doors.database.reads,
+        *request.caller.ledger,
+        *span(request.query),
+        asked.cursor,
+        asked.backward,
+        asked.limit,
+    )
+    items = _items(rows)
+    found, more = cut(reservations_of(rows), asked)
+    return page([wire.reservation(known, items, request.live) for known in found], more)
 
 
 async def order(request: Request) -> Reply:

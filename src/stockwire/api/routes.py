@@ -81,6 +81,10 @@ ROUTES: tuple[Route, ...] = (
         answer=answers.Reservation, status=201, also=(200,),
     ),
     Route(
+        method="GET", path="/v1/reservations", handler=promises.reservations, roles=READERS,
+        summary="List reservations, newest first.", query=promises.RESERVATIONS, answer=answers.ReservationPage,
+    ),
+    Route(
         method="GET", path="/v1/reservations/{id}", handler=promises.reservation, roles=READERS,
         summary="One reservation.", answer=answers.Reservation,
     ),

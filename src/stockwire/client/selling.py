@@ -41,6 +41,9 @@ class Reservations:
         held: Reservation = await self._transport.call("GET", _reservation(reservation_id), Reservation)
         return held
 
+    def list(self, **filters: Unpack[Listed]) -> Listing[Reservation]:
+        return Listing(self._transport, "/v1/reservations", Reservation, named(filters))
+
     async def extend(
         self, reservation_id: str, expires_in_seconds: int, *, idempotency_key: str | None = None
     ) -> Reservation:

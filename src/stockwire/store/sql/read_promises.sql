@@ -11,6 +11,32 @@ JOIN items i ON i.store_id = r.store_id AND i.live = r.live AND i.id = x.item_id
 WHERE r.store_id = :store_id AND r.live = :live AND r.id = :id
 ORDER BY x.place
 
+-- name: reservation_page(store_id, live, gt, gte, lt, lte, cursor, backward, limit)
+-- A page of reservations, newest first, a row per line; the same rule for holds whose time has come.
+WITH marked AS (
+  SELECT r.created_at, r.id FROM reservations r WHERE r.store_id = :store_id AND r.live = :live AND r.id = :cursor::text
+), page AS (
+  SELECT r.* FROM reservations r
+  WHERE r.store_id = :store_id AND r.live = :live
+    AND (:cursor::text IS NULL OR CASE WHEN :backward::boolean
+          THEN (r.created_at, r.id) > (SELECT created_at, id FROM marked) ELSE (r.created_at, r.id) < (SELECT created_at, id FROM marked) END)
+    AND (:gt::timestamptz IS NULL OR r.created_at > :gt::timestamptz)
+    AND (:gte::timestamptz IS NULL OR r.created_at >= :gte::timestamptz)
+    AND (:lt::timestamptz IS NULL OR r.created_at < :lt::timestamptz)
+    AND (:lte::timestamptz IS NULL OR r.created_at <= :lte::timestamptz)
+  ORDER BY CASE WHEN :backward::boolean THEN r.created_at END ASC, CASE WHEN :backward::boolean THEN r.id END ASC,
+           CASE WHEN NOT :backward::boolean THEN r.created_at END DESC, CASE WHEN NOT :backward::boolean THEN r.id END DESC
+  LIMIT :limit
+)
+SELECT r.id, CASE WHEN r.status = 'reserved' AND r.expires_at <= statement_timestamp() THEN 'expired' ELSE r.status END AS status,
+       r.expires_at, r.reference, r.metadata, r.fingerprint, r.created_at, r.updated_at,
+       x.item_id, x.quantity, x.backordered, x.allow_back_order, i.part_number, i.fulfiller
+FROM page r
+JOIN reservation_lines x ON x.store_id = :store_id AND x.live = :live AND x.reservation_id = r.id
+JOIN items i ON i.store_id = :store_id AND i.live = :live AND i.id = x.item_id
+ORDER BY CASE WHEN :backward::boolean THEN r.created_at END ASC, CASE WHEN :backward::boolean THEN r.id END ASC,
+         CASE WHEN NOT :backward::boolean THEN r.created_at END DESC, CASE WHEN NOT :backward::boolean THEN r.id END DESC, x.place
+
 -- name: order_lines(store_id, live, id)
 -- One order, a row per line.
 SELECT o.id, o.reservation_id, o.reference, o.fingerprint, o.created_at, o.updated_at,
