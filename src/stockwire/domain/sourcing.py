@@ -46,8 +46,7 @@ class _Basket:
         self.held_left = dict(held)
         self.held_used: dict[str, int] = {}
         self.fresh: dict[str, int] = {}
-        self.order: dict[str, tuple[bool, Line]] = {}  # items in order of first mention
-        self.limits: list[Refusal] = []
+        self.firsts: dict[str, tuple[int, bool, Line]] = {}  # by item: place and line of its first mention
 
     def use_held(self, group: _Group) -> int:
         """Take the group's units from the command's own reservation as far as they go; the rest is returned."""
@@ -67,8 +66,15 @@ class _Basket:
         self.fresh[item.id] = self.fresh.get(item.id, 0) + units
 
     def _note(self, item: Item, group: _Group) -> None:
-        allow = group.allow_back_order and self.order.get(item.id, (True,))[0]
-        self.order[item.id] = (allow, self.order[item.id][1] if item.id in self.order else group.lines[0][1])
+        place, line = group.lines[0]
+        known = self.firsts.get(item.id)
+        if known is None:
+            self.firsts[item.id] = place, group.allow_back_order, line
+        else:
+            first, allow, known_line = known
+            earlier = place < first  # held units are taken before their turn
+            first, line = (place, line) if earlier else (first, known_line)
+            self.firsts[item.id] = first, allow and group.allow_back_order, line
 
     def free(self, item: Item) -> int:
         """On hand less every promise, this command's included, its unused hold given back: may be negative."""
@@ -79,11 +85,17 @@ class _Basket:
         """Units promised, this command's included and its unused hold given back."""
         return self._state.levels[item.id].on_hand - self.free(item)
 
-    def room(self, item: Item, group: _Group) -> int:
-        return self._state.levels[item.id].room if group.allow_back_order else 0
+    def has_room(self, item: Item, units: int, group: _Group) -> bool:
+        """Whether so many more units may be promised, beyond stock as well. Without a limit always (R1)."""
+        level = self._state.levels[item.id]
+        if not (group.allow_back_order and level.allow_back_order):
+            return False
+        return level.back_order_limit is None or units - self.free(item) <= level.back_order_limit
 
     def taken(self) -> list[Taken]:
-        return [self._taken(item_id, allow, line) for item_id, (allow, line) in self.order.items()]
+        """Per item in order of first mention (R2)."""
+        firsts = sorted(self.firsts.items(), key=lambda entry: entry[1][0])
+        return [self._taken(item_id, allow, line) for item_id, (_, allow, line) in firsts]
 
     def _taken(self, item_id: str, allow: bool, line: Line) -> Taken:
         fresh, held = self.fresh.get(item_id, 0), self.held_used.get(item_id, 0)
@@ -161,9 +173,9 @@ def _fill(group: _Group, wanted: int, basket: _Basket) -> Refused | None:
                 wanted -= units
         return None
     for item in group.candidates:
-        if basket.free(item) + basket.room(item, group) >= wanted:
+        if basket.has_room(item, wanted, group):
             return _take(item, wanted, group, basket)
-    return _short(group, basket)
+    return _short(group, wanted, basket)
 
 
 def _take(item: Item, units: int, group: _Group, basket: _Basket) -> Refused | None:
@@ -174,20 +186,19 @@ def _take(item: Item, units: int, group: _Group, basket: _Basket) -> Refused | N
     return None
 
 
-def _short(group: _Group, basket: _Basket) -> Refused:
-    """The lines from which on the group's units are not there: without them the rest would be met."""
-    available = sum(max(0, basket.free(item)) for item in group.candidates)
+def _short(group: _Group, wanted: int, basket: _Basket) -> Refused:
+    """The lines that do not fit into what is there. `wanted`: the units that the command's own hold did not have."""
+    stock = sum(max(0, basket.free(item)) for item in group.candidates)
+    available = left = stock + group.quantity - wanted
+    part = group.candidates[0].part_number
+    message = f"{group.quantity} of part number {part} were asked for, {available} can be had."
     faults: list[Refusal] = []
-    left = available + sum(basket.held_used.get(item.id, 0) for item in group.candidates)
     short = 0
     for place, line in group.lines:
         if line.quantity <= left:
             left -= line.quantity
             continue
-        message = (
-            f"{line.quantity} of part number {group.candidates[0].part_number} were asked for, {available} can be had."
-        )
-        facts = (("available", available), ("partNumber", group.candidates[0].part_number))
+        facts = (("available", available), ("partNumber", part))
         faults.append(Refusal(Reason.OUT_OF_INVENTORY, f"items[{place}].quantity", message, facts))
         short += line.quantity
     return Refused(tuple(faults), (Shortage(group.candidates[0].id, short),))
