@@ -28,10 +28,10 @@ def change_stock(command: Change, state: State, actor: Actor, where: str = "") -
         return item
     target = _Target(command, item, state.levels[item.id], where)
     fault = _not_allowed(target, actor) or _stale(target)
+    if command.type == "transfer":
+        return _transfer(target, fault, state, actor)
     if fault is not None:
         return fault
-    if command.type == "transfer":
-        return _transfer(target, state, actor)
     movement = _RULES[command.type](target)
     if isinstance(movement, Refused):
         return movement
@@ -129,23 +129,33 @@ _RULES: dict[str, Callable[[_Target], Movement | Refused | None]] = {
 }
 
 
-def _transfer(source: _Target, state: State, actor: Actor) -> Decision | Refused:
-    change, where = source.change, source.where
-    fulfiller = change.to_fulfiller or ""
+def _transfer(source: _Target, fault: Refused | None, state: State, actor: Actor) -> Decision | Refused:
+    """`fault`: what speaks against the source. Both sides' faults are told, so that what is missing is said (R14)."""
+    target = _other_side(source, state, actor)
+    other = target if isinstance(target, Refused) else _not_allowed(target, actor)
+    if fault is not None or other is not None:
+        return Refused((*(fault.refusals if fault else ()), *(other.refusals if other else ())))
+    assert isinstance(target, _Target)
+    return _moved_over(source, target)
+
+
+def _other_side(source: _Target, state: State, actor: Actor) -> _Target | Refused:
+    fulfiller = source.change.to_fulfiller or ""
     item = state.item_at(source.item.part_number, fulfiller)
     if item is None or item.deleted or not sees(actor, item):
         message = f"There is no inventory item of part number {source.item.part_number} at fulfiller {fulfiller}."
-        return refused(Reason.NOT_FOUND, f"{where}toFulfiller", message)
-    if item.id == source.item.id:
+        return refused(Reason.NOT_FOUND, f"{source.where}toFulfiller", message)
+    return _Target(source.change, item, state.levels[item.id], source.where)
+
+
+def _moved_over(source: _Target, target: _Target) -> Decision | Refused:
+    units, where = source.change.amount, source.where
+    if source.item.id == target.item.id:
         return refused(Reason.INVALID_STATE, f"{where}toFulfiller", "A transfer needs two different fulfillers.")
-    target = _Target(change, item, state.levels[item.id], where)
-    fault = _not_allowed(target, actor)
-    if fault is not None:
-        return fault
-    if change.amount > source.level.available:
+    if units > source.level.available:
         message = f"Only {source.level.available} may be moved."
         return refused(Reason.OUT_OF_INVENTORY, f"{where}quantity", message, available=source.level.available)
-    if target.level.on_hand + change.amount > LARGEST:
+    if target.level.on_hand + units > LARGEST:
         return _too_many(f"{where}quantity")
-    moves = Movement(source.item.id, "transfer", -change.amount), Movement(item.id, "transfer", change.amount)
-    return Decision(moves, items=(source.item.id, item.id))
+    moves = Movement(source.item.id, "transfer", -units), Movement(target.item.id, "transfer", units)
+    return Decision(moves, items=(source.item.id, target.item.id))
