@@ -120,7 +120,7 @@ class Api:
         return None
 
     async def _take_body(self, route: Route, request: Request, receive: Receive) -> Reply | None:
-        key = idempotency_key(request.headers.get(b"idempotency-key"))
+        key = idempotency_key(request)
         if isinstance(key, Reply):
             return key
         wrong = wrong_kind(request.headers)

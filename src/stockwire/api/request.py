@@ -74,11 +74,14 @@ class Request:
         return Reply(answer.status, answer.body, (REPLAYED,) if answer.replayed else ())
 
 
-def idempotency_key(header: bytes | None) -> str | Reply | None:
-    """The key as sent; a refusal where it cannot be one."""
+def idempotency_key(request: Request) -> str | Reply | None:
+    """The key as sent; a refusal where it cannot be one, or is not one alone."""
+    header = request.headers.get(b"idempotency-key")
     if header is None:
         return None
-    if _PRINTABLE.fullmatch(header) is None:
-        message = "An Idempotency-Key has 1 to 255 printable characters."
-        return refuse(400, "invalid_parameter", message, "Idempotency-Key")
-    return header.decode("ascii")
+    sent = request.scope["headers"]
+    alone = len(sent) == len(request.headers) or sum(name == b"idempotency-key" for name, _ in sent) == 1
+    if alone and _PRINTABLE.fullmatch(header):
+        return header.decode("ascii")
+    message = "An Idempotency-Key has 1 to 255 printable characters, and is one."
+    return refuse(400, "invalid_parameter", message, "Idempotency-Key")
