@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import json
 import os
+import random
 import resource
 import sys
 import time
@@ -35,7 +36,7 @@ class Job(NamedTuple):
     connections: int = 256
     seconds: float = 5.0
     warm_up_seconds: float = 1.0
-    keyed: bool = True
+    pause_seconds: float = 0.0  # of each connection after an answer; 0 is the closed loop
     cpu: int | None = None
     options: dict[str, Any] = {}  # noqa: RUF012 - never written
 
@@ -57,7 +58,7 @@ class Shopper:
 
     def _answered(self, reply: Reply) -> None:
         if self._load.note(reply, self._begun):
-            self.ask()
+            self._load.go_on(self)
         else:
             self.connection.close()
 
@@ -82,8 +83,21 @@ class Load:
         self._empty = asyncio.Event()
 
     def next_request(self) -> bytes:
-        template = next(self._templates)
-        return template.request(next(self._keys)) if self._job.keyed else template.plain()
+        return next(self._templates).request(next(self._keys))
+
+    def go_on(self, shopper: Shopper) -> None:
+        """Ask again, at once or after the pause."""
+        if self._job.pause_seconds:
+            pause = self._job.pause_seconds * random.uniform(0.5, 1.5)
+            asyncio.get_running_loop().call_later(pause, self._after_pause, shopper)
+        else:
+            shopper.ask()
+
+    def _after_pause(self, shopper: Shopper) -> None:
+        if self._ending:
+            shopper.connection.close()
+        else:
+            shopper.ask()
 
     def note(self, reply: Reply, begun: float) -> bool:
         """Count an answer; whether to go on."""

@@ -210,9 +210,16 @@ def stock(dsn: str, parts: Sequence[str], units: int) -> None:
                 items,
             )
         connection.execute(
-            "INSERT INTO levels (store_id, live, item_id, on_hand, updated_at)"
-            " SELECT store_id, live, id, %s, created_at FROM items",
+            "INSERT INTO levels (store_id, live, item_id, on_hand, sequence, updated_at)"
+            " SELECT store_id, live, id, %s, 1, created_at FROM items",
             (units,),
+        )
+        connection.execute(  # so that the ledger adds up
+            "INSERT INTO movements (store_id, live, item_id, sequence, id, type, on_hand_delta, reserved_delta,"
+            " allocated_delta, on_hand, reserved, allocated, change_id, actor, occurred_at, created_at)"
+            " SELECT store_id, live, id, 1, id, 'opening', %s, 0, 0, %s, 0, 0, id, 'system', created_at, created_at"
+            " FROM items",
+            (units, units),
         )
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("ANALYZE")

@@ -8,6 +8,7 @@ import asyncio
 import json
 import random
 import sys
+import time
 import uuid
 from collections import Counter
 from typing import Any, NamedTuple
@@ -117,8 +118,15 @@ async def main() -> dict[str, Any]:
     job = Job(**json.loads(sys.stdin.readline()))
     crowd = Crowd(job)
     await crowd.connect()
+    begun = time.perf_counter()
     await (crowd.haggle() if job.holds else crowd.storm())
-    return {"sold": crowd.sold, "statuses": dict(crowd.statuses), "odd": crowd.odd[:10], "odd_count": len(crowd.odd)}
+    return {
+        "sold": crowd.sold,
+        "seconds": time.perf_counter() - begun,
+        "statuses": dict(crowd.statuses),
+        "odd": crowd.odd[:10],
+        "odd_count": len(crowd.odd),
+    }
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ class Subject:
         """The admin key that the first start made."""
         return admin_key(self.data_dir)
 
-    def stop(self) -> None:
-        """In order; by force if it does not end."""
+    def end(self) -> None:
+        """Stop it in order; by force if it does not."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -92,6 +92,10 @@ class Subject:
             except subprocess.TimeoutExpired:
                 self.kill(self.pids())
         self._end_database()
+
+    def stop(self) -> None:
+        """End it for good."""
+        self.end()
         self._output.close()
 
     def _end_database(self) -> None:
