@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from stockwire.client import ApiError, Change, Fault, Item, Level, Line, NewItem, Order, Reservation
-from stockwire.client.shapes import BatchAnswer, Changed, HeldLine, OrderLine, Row, RowFault
+from stockwire.client.errors import ErrorBody
+from stockwire.client.shapes import BatchAnswer, Changed, HeldLine, OrderLine, Row
 
 
 class FakeShop:
@@ -64,7 +65,7 @@ class _Items:
     def _create(self, item: NewItem) -> Row:
         part = item.part_number
         if part in self._shop.known:
-            return Row(status="refused", error=RowFault(type="conflict", errors=[{"code": "already_exists"}]))
+            return Row(status="refused", error=ErrorBody(type="conflict", errors=[{"code": "already_exists"}]))
         self._shop.known.add(part)
         self._shop.on_hand[part] = item.quantity or 0
         made = Item(id=part, part_number=part, fulfiller="F", on_hand=item.quantity or 0)

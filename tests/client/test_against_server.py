@@ -71,6 +71,7 @@ async def test_changes_levels_movements_and_explain(shop: Stockwire) -> None:
     with pytest.raises(ApiError) as stale:
         await shop.changes.apply(Change(type="adjust", inventory_item_id=item.id, delta=-1, expected_sequence=1))
     assert stale.value.has("stale_quantity")
+    assert stale.value.errors[0].facts["sequence"] == 2
     batch = await shop.changes.batch(
         [
             Change(type="receive", part_number="P,1", quantity=1, occurred_time="2026-01-01T00:00:00Z"),
@@ -114,6 +115,7 @@ async def test_a_basket_becomes_an_order_and_lives(shop: Stockwire) -> None:
             ]
         )
     assert {fault.code for fault in short.value.errors} == {"out_of_inventory"}
+    assert short.value.errors[0].facts["available"] == 8
     await shop.reservations.create([Line(part_number="P", quantity=1)], reservation_id="s")
     await shop.reservations.release("s")
     assert [(one.id, one.status) async for one in shop.reservations.list(limit=1)] == [

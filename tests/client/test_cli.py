@@ -133,14 +133,14 @@ async def test_import_makes_what_is_new_and_names_each_refused_line(tmp_path: Pa
 async def test_import_updates_what_exists_when_told_to(tmp_path: Path) -> None:
     file = tmp_path / "items.csv"
     file.write_text("partNumber,quantity,lowStockThreshold\nA,5,2\n")
-    exists = {"status": "refused", "error": {"type": "conflict", "errors": [{"code": "already_exists"}]}}
-    answers = [{"results": [exists]}, {"data": [ITEM]}, ITEM, {"results": [{"status": "applied"}]}]
+    exists = {"status": "refused", "error": {"type": "conflict", "errors": [{"code": "already_exists", "id": "i1"}]}}
+    answers = [{"results": [exists]}, ITEM, {"results": [{"status": "applied"}]}]
     async with serving(*[says(200, answer) for answer in answers]) as fake:
         done = await run(fake, "items", "import", str(file), "--update")
     assert done.exit_code == 0
-    assert [seen["method"] for seen in fake.seen] == ["POST", "GET", "PATCH", "POST"]
-    assert json.loads(fake.seen[2]["body"]) == {"lowStockThreshold": 2}
-    assert json.loads(fake.seen[3]["body"])["changes"] == [
+    assert [seen["method"] for seen in fake.seen] == ["POST", "PATCH", "POST"]
+    assert json.loads(fake.seen[1]["body"]) == {"lowStockThreshold": 2}
+    assert json.loads(fake.seen[2]["body"])["changes"] == [
         {"type": "set", "partNumber": "A", "quantity": 5, "reason": "import"}
     ]
 
@@ -191,6 +191,6 @@ async def test_export_writes_everything_page_by_page_with_the_events_bytes(tmp_p
 
 async def test_replay_of_a_file_in_another_format_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a,b\n1,2\n")
-    done = await run(None, "replay", str(tmp_path / "a.csv"))
+    done = await run(None, "replay", str(tmp_path / "a.csv"), STOCKWIRE_KEY="k")
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert "no column InvoiceNo" in done.stderr

@@ -81,6 +81,7 @@ async def test_a_refusal_is_not_repeated_and_says_everything() -> None:
     assert (refused.status, refused.type, refused.request_id, len(fake.seen)) == (409, "conflict", "r-17", 1)
     assert [fault.parameter for fault in refused.errors] == ["items[0].quantity", "items[3].quantity"]
     assert refused.has("out_of_inventory")
+    assert refused.errors[0].facts == {"available": 2}
     assert "none left" in str(refused)
 
 

@@ -1,6 +1,8 @@
 """`stockwire export`: everything that a store and mode holds, as JSON Lines."""
 
+import asyncio
 import sys
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,6 +24,7 @@ LISTS = {
 }
 KINDS = ("item", "level", "movement", "reservation", "order", "event", "webhook")
 MOVEMENTS = "/v1/inventory-movements"
+READ_AHEAD = 16
 
 
 def export(
@@ -76,12 +79,29 @@ async def _rows(shop: Stockwire, kind: str) -> AsyncIterator[bytes]:
         async for body in shop.events.feed_bytes():
             yield body
     elif kind == "movement":
-        async for item in _listing(shop, LISTS["item"], {}):
-            async for movement in _listing(shop, MOVEMENTS, {"inventoryItemId": item["id"], "order": "asc"}):
-                yield msgspec.json.encode(movement)
+        async for movement in _movements(shop):
+            yield movement
     else:
         async for row in _listing(shop, LISTS[kind], {}):
             yield msgspec.json.encode(row)
+
+
+async def _movements(shop: Stockwire) -> AsyncIterator[bytes]:
+    """Item by item, oldest first; the ledgers of the next items are read while one is written."""
+    ahead: deque[asyncio.Task[list[bytes]]] = deque()
+    async for item in _listing(shop, LISTS["item"], {}):
+        ahead.append(asyncio.create_task(_ledger(shop, item["id"])))
+        if len(ahead) > READ_AHEAD:
+            for movement in await ahead.popleft():
+                yield movement
+    for reading in ahead:
+        for movement in await reading:
+            yield movement
+
+
+async def _ledger(shop: Stockwire, item_id: str) -> list[bytes]:
+    query = {"inventoryItemId": item_id, "order": "asc"}
+    return [msgspec.json.encode(movement) async for movement in _listing(shop, MOVEMENTS, query)]
 
 
 def _listing(shop: Stockwire, path: str, query: dict[str, str]) -> Listing[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """`stockwire items`: the catalogue from and to CSV."""
 
+import asyncio
 import csv
 import sys
 from collections.abc import Iterable, Sequence
@@ -11,12 +12,13 @@ from msgspec import UNSET
 
 from stockwire.cli.calling import call, leave
 from stockwire.cli.item_rows import COLUMNS, BadRow, Row, WrongHeaderError, fields_of, read_rows
-from stockwire.client import Change, NewItem, Stockwire
-from stockwire.client.shapes import RowFault
+from stockwire.client import ApiError, Change, NewItem, Stockwire
+from stockwire.client.errors import ErrorBody
 
 app = typer.Typer(help="The catalogue, from and to CSV.", no_args_is_help=True)
 ROWS_A_REQUEST = 1000
 MOST_SHOWN = 100
+PATCHES_AT_ONCE = 16
 
 Update = Annotated[
     bool, typer.Option("--update", help="Items that exist take the file's policy, products and quantity.")
@@ -90,31 +92,43 @@ async def _send(shop: Stockwire, rows: Sequence[Row], update: bool) -> list[BadR
     for start in range(0, len(rows), ROWS_A_REQUEST):
         some = rows[start : start + ROWS_A_REQUEST]
         answer = await shop.items.create_many([row.item for row in some])
-        known = []
+        known: list[tuple[Row, str]] = []
         for row, result in zip(some, answer.results, strict=True):
             if result.error is None:
                 continue
-            if update and _says(result.error, "already_exists"):
-                known.append(row)
+            if update and result.error.has("already_exists"):
+                known.append((row, str(result.error.errors[0].get("id"))))
             else:
                 refused.append(BadRow(row.line, _why(result.error)))
         refused += await _update(shop, known)
     return refused
 
 
-async def _update(shop: Stockwire, rows: Sequence[Row]) -> list[BadRow]:
-    """Items that exist: policy and products by PATCH, quantities in one batch."""
-    for row in rows:
-        found = await shop.items.find(row.item.part_number, row.item.fulfiller)
-        changed = _policy(row.item)
-        if found and changed:
-            await shop.items.update(found.id, **changed)
-    stocked = [row for row in rows if row.item.quantity is not None]
+async def _update(shop: Stockwire, known: Sequence[tuple[Row, str]]) -> list[BadRow]:
+    """Items that exist: policy and products by PATCH, several at once; then the quantities in one batch."""
+    slots = asyncio.Semaphore(PATCHES_AT_ONCE)
+    edited = await asyncio.gather(*(_edit(shop, row, item_id, slots) for row, item_id in known))
+    refused = [fault for fault in edited if fault is not None]
+    stocked = [row for row, _ in known if row.item.quantity is not None]
     if not stocked:
-        return []
+        return refused
     answer = await shop.changes.batch([_set(row.item) for row in stocked])
     faults = zip(stocked, answer.results, strict=True)
-    return [BadRow(row.line, _why(result.error)) for row, result in faults if result.error]
+    return refused + [BadRow(row.line, _why(result.error)) for row, result in faults if result.error]
+
+
+async def _edit(shop: Stockwire, row: Row, item_id: str, slots: asyncio.Semaphore) -> BadRow | None:
+    changed = _policy(row.item)
+    if not changed:
+        return None
+    async with slots:
+        try:
+            await shop.items.update(item_id, **changed)
+        except ApiError as refused:
+            if refused.status not in (400, 404, 409, 422):
+                raise
+            return BadRow(row.line, str(refused))
+    return None
 
 
 def _policy(item: NewItem) -> dict[str, Any]:
@@ -139,13 +153,9 @@ def _set(item: NewItem) -> Change:
     )
 
 
-def _says(error: RowFault, code: str) -> bool:
-    return any(fault.get("code") == code for fault in error.errors)
-
-
-def _why(error: RowFault) -> str:
-    hint = " (--update changes it)" if _says(error, "already_exists") else ""
-    return "; ".join(str(fault.get("message") or fault.get("code")) for fault in error.errors) + hint
+def _why(error: ErrorBody) -> str:
+    hint = " (--update changes it)" if error.has("already_exists") else ""
+    return "; ".join(fault.message or fault.code for fault in error.faults) + hint
 
 
 @app.command("export")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stockwire.cli.calling import call, leave
+from stockwire.cli.calling import call, leave, server_and_key
 from stockwire.client import Retries, Stockwire
 from stockwire.replay import evidence, showing
 from stockwire.replay.journal import Journal
@@ -62,6 +62,7 @@ def replay(
     """
     if not PREFIX.fullmatch(prefix):
         leave("--prefix may have up to 20 letters, digits, '-', '_' and '.'")
+    server_and_key()  # before the files are read: a missing key is said at once
     console = Console(stderr=True)
     planned = _planned(files, console)
     houses = [name.strip() for name in fulfillers.split(",") if name.strip()]

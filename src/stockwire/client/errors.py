@@ -1,16 +1,24 @@
 """The one exception of the client."""
 
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 
 
-class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that was wrong: `code` for programs, `parameter` where in the request, `message` for people."""
+class Fault(NamedTuple):
+    """One thing that was wrong: `code` for programs, `parameter` where in the request, `message` for people.
+
+    `facts` is what the server adds to help mend it: `available` units of a short line, the true `quantity` and
+    `sequence` of a stale change, the `id` of what exists already.
+    """
 
     code: str = ""
     parameter: str | None = None
     message: str = ""
+    facts: Mapping[str, Any] = MappingProxyType({})
 
 
 class ApiError(Exception):
@@ -41,7 +49,20 @@ class ErrorBody(msgspec.Struct):
     """The error answer as it stands on the wire."""
 
     type: str = "internal_server_error"
-    errors: tuple[Fault, ...] = ()
+    errors: list[dict[str, Any]] = []
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        return tuple(_fault(error) for error in self.errors)
+
+    def has(self, code: str) -> bool:
+        """Whether one of the faults has this code."""
+        return any(error.get("code") == code for error in self.errors)
+
+
+def _fault(error: dict[str, Any]) -> Fault:
+    rest = {name: value for name, value in error.items() if name not in Fault._fields}
+    return Fault(str(error.get("code", "")), error.get("parameter"), str(error.get("message", "")), rest)
 
 
 def refusal(status: int, body: bytes, request_id: str | None) -> ApiError:
@@ -50,8 +71,8 @@ def refusal(status: int, body: bytes, request_id: str | None) -> ApiError:
         said = msgspec.json.decode(body, type=ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
         fault = Fault("unreadable_answer", None, "the answer is not an error of this API; a proxy may have sent it")
-        said = ErrorBody("unreadable_answer", (fault,))
-    return ApiError(status, said.type, said.errors, request_id)
+        return ApiError(status, "unreadable_answer", (fault,), request_id)
+    return ApiError(status, said.type, said.faults, request_id)
 
 
 def unreachable(url: str, why: BaseException) -> ApiError:

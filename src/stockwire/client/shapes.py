@@ -9,6 +9,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
+from stockwire.client.errors import ErrorBody
+
 T = TypeVar("T")
 
 
@@ -117,13 +119,6 @@ class Changed(Answer):
     event_ids: list[str] = []
 
 
-class RowFault(Answer):
-    """Why one row of a batch was refused, in the shape of an error answer."""
-
-    type: str = ""
-    errors: list[dict[str, Any]] = []
-
-
 class Row(Answer):
     """The fate of one row of a batch, in request order: `applied`, `unchanged`, `created` or `refused`."""
 
@@ -131,7 +126,7 @@ class Row(Answer):
     id: str = ""
     level: Level | None = None
     item: Item | None = None
-    error: RowFault | None = None
+    error: ErrorBody | None = None
     event_ids: list[str] = []
 
 

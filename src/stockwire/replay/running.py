@@ -63,7 +63,7 @@ class Replay:
         """Make the catalogue with its opening stock; `done` is told the number of items of each request."""
         for rows in _batches(list(self._catalogue()), ROWS_A_REQUEST):
             answer = await self._shop.items.create_many(rows)
-            exist = sum(1 for row in answer.results if row.error and _says(row.error.errors, "already_exists"))
+            exist = sum(1 for row in answer.results if row.error and row.error.has("already_exists"))
             if exist:
                 raise PartsExistError(f"{exist} of these parts are in the store already; give another prefix")
             for asked, row in zip(rows, answer.results, strict=True):
@@ -166,6 +166,8 @@ class Replay:
         """The lines that were not refused; anything but a clean "out of inventory" is raised again."""
         faults = [fault for fault in refused.errors if fault.code == "out_of_inventory"]
         places = [int(found[1]) for fault in faults if (found := _LINE.match(fault.parameter or ""))]
+        if refused.has("already_exists"):
+            raise PartsExistError(f"the order {name} is in the store already; give another prefix") from refused
         if refused.status != 409 or len(places) != len(refused.errors) or not places or max(places) >= len(lines):
             raise refused
         short = {lines[place].part for place in places}
@@ -282,10 +284,6 @@ def _open(line: OrderLine) -> int:
 
 def _of(line: OrderLine, units: int) -> Line:
     return Line(inventory_item_id=line.inventory_item_id, quantity=units)
-
-
-def _says(errors: Sequence[dict[str, Any]], code: str) -> bool:
-    return any(error.get("code") == code for error in errors)
 
 
 def _shares(units: int, houses: int) -> list[int]:
