@@ -1,3 +1,6 @@
+-- Where rows are looked up for a list, the ledger comes with the list (a materialised CTE), not as a constant: of a table
+-- without statistics the planner takes "store_id = $1" to leave one row, and reads the whole ledger to begin with it.
+
 -- name: worklist()
 -- Ledgers with something to do: events that an enabled endpoint may want, or deliveries that are due.
 SELECT l.store_id, l.live
@@ -65,7 +68,8 @@ SELECT count(*) FROM fresh
 -- Takes what is due, for each endpoint up to its room, oldest first. What an endpoint left pending when it was switched
 -- off is cancelled here instead (R19). Cost does not grow with the number of due rows.
 WITH picked AS MATERIALIZED (
-  SELECT w.endpoint_id, d.position, w.lease, d.position > w.start_position AS wanted
+  SELECT :store_id::int AS store_id, :live::boolean AS live, w.endpoint_id, d.position, w.lease,
+         d.position > w.start_position AS wanted
   FROM unnest(:endpoint_ids::uuid[], :start_positions::bigint[], :rooms::int[], :lease_seconds::float8[])
     AS w(endpoint_id, start_position, room, lease)
   CROSS JOIN LATERAL (
@@ -84,27 +88,31 @@ WITH picked AS MATERIALIZED (
       due_at     = CASE WHEN p.wanted THEN statement_timestamp() + make_interval(secs => p.lease) ELSE d.due_at END,
       settled_at = CASE WHEN p.wanted THEN NULL ELSE statement_timestamp() END
   FROM picked p
-  WHERE d.store_id = :store_id AND d.live = :live AND d.endpoint_id = p.endpoint_id AND d.position = p.position
-  RETURNING d.endpoint_id, d.position, d.id, d.attempts, d.first_attempt_at, p.wanted
+  WHERE d.store_id = p.store_id AND d.live = p.live AND d.endpoint_id = p.endpoint_id AND d.position = p.position
+  RETURNING d.store_id, d.live, d.endpoint_id, d.position, d.id, d.attempts, d.first_attempt_at, p.wanted
 )
 SELECT t.endpoint_id, t.position, t.id, t.attempts, t.first_attempt_at, e.id AS event_id, e.type, e.body
 FROM taken t
-JOIN events e ON e.store_id = :store_id AND e.live = :live AND e.position = t.position
+JOIN events e ON e.store_id = t.store_id AND e.live = t.live AND e.position = t.position
 WHERE t.wanted
 ORDER BY t.position
 
 -- name: release(store_id, live, endpoint_ids, positions, claims)!
 -- Gives claimed deliveries back, due at once.
+WITH held AS MATERIALIZED (
+  SELECT :store_id::int AS store_id, :live::boolean AS live, r.*
+  FROM unnest(:endpoint_ids::uuid[], :positions::bigint[], :claims::uuid[]) AS r(endpoint_id, position, claim)
+)
 UPDATE deliveries d
 SET claim = NULL, due_at = statement_timestamp()
-FROM unnest(:endpoint_ids::uuid[], :positions::bigint[], :claims::uuid[]) AS r(endpoint_id, position, claim)
-WHERE d.store_id = :store_id AND d.live = :live AND d.endpoint_id = r.endpoint_id AND d.position = r.position
-  AND d.claim = r.claim AND d.status = 'pending'
+FROM held r
+WHERE d.store_id = r.store_id AND d.live = r.live AND d.endpoint_id = r.endpoint_id AND d.position = r.position
+  AND d.claim = r.claim
 
 -- name: settle(store_id, live, endpoint_ids, positions, claims, statuses, waits, started_at, verdicts, whys, http_statuses, peers, connects, first_bytes, totals, heads, bodies)$
 -- Writes what attempts came to, and the attempts. Only the holder of the claim settles: the count shows a stale worker.
-WITH given AS (
-  SELECT *
+WITH given AS MATERIALIZED (
+  SELECT :store_id::int AS store_id, :live::boolean AS live, g.*
   FROM unnest(:endpoint_ids::uuid[], :positions::bigint[], :claims::uuid[], :statuses::text[], :waits::float8[],
               :started_at::timestamptz[], :verdicts::text[], :whys::text[], :http_statuses::smallint[], :peers::text[],
               :connects::int[], :first_bytes::int[], :totals::int[], :heads::bytea[], :bodies::bytea[])
@@ -117,8 +125,8 @@ WITH given AS (
       due_at     = CASE WHEN g.status = 'pending' THEN statement_timestamp() + make_interval(secs => g.wait) ELSE d.due_at END,
       settled_at = CASE WHEN g.status = 'pending' THEN NULL ELSE statement_timestamp() END
   FROM given g
-  WHERE d.store_id = :store_id AND d.live = :live AND d.endpoint_id = g.endpoint_id AND d.position = g.position
-    AND d.claim = g.claim AND d.status = 'pending'
+  WHERE d.store_id = g.store_id AND d.live = g.live AND d.endpoint_id = g.endpoint_id AND d.position = g.position
+    AND d.claim = g.claim
   RETURNING d.endpoint_id, d.position, d.attempts, CASE WHEN d.status = 'pending' THEN d.due_at END AS next_at
 ), recorded AS (
   INSERT INTO attempts (store_id, live, endpoint_id, position, number, started_at, verdict, why, status, peer,
@@ -203,7 +211,7 @@ WITH RECURSIVE holders AS (
     SELECT FROM endpoints e
     WHERE e.store_id = :store_id AND e.live = :live AND e.id = h.endpoint_id AND e.enabled)
 ), unwanted AS MATERIALIZED (
-  SELECT o.endpoint_id, d.position
+  SELECT :store_id::int AS store_id, :live::boolean AS live, o.endpoint_id, d.position
   FROM off o
   CROSS JOIN LATERAL (
     SELECT x.position FROM deliveries x
@@ -215,7 +223,7 @@ WITH RECURSIVE holders AS (
   UPDATE deliveries d
   SET status = 'cancelled', claim = NULL, settled_at = statement_timestamp()
   FROM unwanted u
-  WHERE d.store_id = :store_id AND d.live = :live AND d.endpoint_id = u.endpoint_id AND d.position = u.position
+  WHERE d.store_id = u.store_id AND d.live = u.live AND d.endpoint_id = u.endpoint_id AND d.position = u.position
   RETURNING 1
 )
 SELECT count(*) FROM cancelled
@@ -224,16 +232,16 @@ SELECT count(*) FROM cancelled
 -- Deletes the oldest settled deliveries with their attempts, if they are older than `kept`. Gives the number looked at
 -- and old enough, so that the caller knows when to stop.
 WITH oldest AS MATERIALIZED (
-  SELECT endpoint_id, position, status
+  SELECT :store_id::int AS store_id, :live::boolean AS live, endpoint_id, position
   FROM (SELECT endpoint_id, position, status, created_at FROM deliveries
         WHERE store_id = :store_id AND live = :live ORDER BY id LIMIT :most) d
   WHERE d.created_at < statement_timestamp() - :kept::interval AND d.status <> 'pending'
 ), logged AS (
   DELETE FROM attempts a USING oldest o
-  WHERE a.store_id = :store_id AND a.live = :live AND a.endpoint_id = o.endpoint_id AND a.position = o.position
+  WHERE a.store_id = o.store_id AND a.live = o.live AND a.endpoint_id = o.endpoint_id AND a.position = o.position
 ), gone AS (
   DELETE FROM deliveries d USING oldest o
-  WHERE d.store_id = :store_id AND d.live = :live AND d.endpoint_id = o.endpoint_id AND d.position = o.position
+  WHERE d.store_id = o.store_id AND d.live = o.live AND d.endpoint_id = o.endpoint_id AND d.position = o.position
   RETURNING 1
 )
 SELECT count(*) FROM gone
