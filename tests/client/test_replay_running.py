@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from stockwire.client import Stockwire
+from stockwire.client import ApiError, Stockwire
 from stockwire.replay.journal import Journal, Refused, read_journal
 from stockwire.replay.planning import Plan, plan
 from stockwire.replay.reading import Line, read_files
@@ -98,6 +98,20 @@ async def test_parts_that_are_there_already_stop_it_before_anything_is_sold() ->
     await Replay(cast(Stockwire, shop), planned, journal).stock_up()
     with pytest.raises(PartsExistError, match="1 of these parts"):
         await Replay(cast(Stockwire, shop), planned, journal).stock_up()
+
+
+async def test_a_server_that_goes_away_ends_the_replay_with_one_error() -> None:
+    shop = FakeShop()
+    lines = [line(str(number), "10001", 1) for number in range(100)]
+    replay = Replay(cast(Stockwire, shop), plan(lines), Journal())
+    await replay.stock_up()
+
+    async def gone(call: str) -> None:
+        raise ApiError(0, "unreachable")
+
+    shop.travel = gone  # type: ignore[method-assign]
+    with pytest.raises(ApiError, match="unreachable"):
+        await replay.run()
 
 
 async def test_many_at_once_start_in_order_and_an_orders_steps_never_overlap(tmp_path: Path) -> None:

@@ -22,11 +22,6 @@ def call(work: Callable[[Stockwire], Awaitable[T]], *, connections: int = 64, re
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_with_shop(work, url, key, connections, retries))
-    except BaseExceptionGroup as many:
-        error = _first(many)
-        if error is None:
-            raise
-        leave(_in_words(error, url))
     except ApiError as error:
         leave(_in_words(error, url))
     except KeyboardInterrupt:
@@ -55,14 +50,6 @@ def server_and_key() -> tuple[str, str]:
     if not settings.key:
         leave(NO_KEY)
     return settings.url, settings.key
-
-
-def _first(many: BaseExceptionGroup[BaseException]) -> ApiError | None:
-    """The first API error of what may be a tree of failures: many requests run at once, and one line says it."""
-    failed, other = many.split(ApiError)
-    while isinstance(failed, BaseExceptionGroup):
-        failed = failed.exceptions[0]  # type: ignore[assignment]
-    return failed if other is None else None
 
 
 def _in_words(error: ApiError, url: str) -> str:

@@ -87,7 +87,16 @@ class Replay:
                 )
 
     async def run(self, done: Callable[[Step], None] = lambda step: None) -> None:
-        """Carry out every step; `done` is told of each that is through. Raises `ApiError` if the server stays away."""
+        """Carry out every step; `done` is told of each that is through.
+
+        Raises `ApiError` if the server stays away, `PartsExistError` if an order of this prefix is there already.
+        """
+        try:
+            await self._all(done)
+        except ExceptionGroup as many:
+            raise many.exceptions[0] from None  # the first says why; the others were cancelled with it
+
+    async def _all(self, done: Callable[[Step], None]) -> None:
         slots = asyncio.Semaphore(self._concurrency)
         latest: dict[str, asyncio.Task[None]] = {}
         pace = _Pace(self._speed)
