@@ -39,17 +39,40 @@ class Judge:
         """The answer's body, after it was judged."""
         must = self.model.must_end(request)
         (answer,) = self.shop.submit(submission_of(request))
+        body: Thing | None = self._judged(must, [(request, answer)])[0]
+        return body
+
+    def ask_both(self, request: Thing, answers: list[Answer], must: set[str]) -> None:
+        """One request under a new key, sent twice at once: one change, two equal answers (R12)."""
+        first, second = sorted(answers, key=lambda answer: answer.replayed)
+        assert (first.replayed, second.replayed) == (False, True)
+        assert (first.status, first.body) == (second.status, second.body)
+        self._judged(must, [(request, first)])
+
+    def ask_rush(self, asked: list[tuple[Thing, Answer]], must: set[str]) -> None:
+        """Orders of one item, sent to both writers at once: in which order they came shows in the movements."""
+        moved = [row["reference"] for row in self.shop.movements(self.moved) if row["type"] == "order"]
+        served = sorted((pair for pair in asked if pair[1].status == 201), key=lambda pair: moved.index(pair[0]["id"]))
+        self._judged(must, served + [pair for pair in asked if pair[1].status != 201])
+
+    def _judged(self, must: set[str], asked: list[tuple[Thing, Answer]]) -> list[Any]:
         events, moves = self.shop.events(self.told), self.shop.movements(self.moved)
         ended = self._ended(events)
         assert must <= set(ended), f"holds are due and were not ended: {must - set(ended)}"
         expired = self.model.end(ended)
-        verdict = self.model.ask(request)
-        self._same_moves(expired.moves + verdict.moves, moves)
-        self._same_events(expired.events + verdict.events, events)
+        wanted_moves, wanted_events = list(expired.moves), list(expired.events)
+        bodies = []
+        for request, answer in asked:
+            verdict = self.model.ask(request)
+            mine = slice(len(wanted_events), len(wanted_events) + len(verdict.events))
+            wanted_moves += verdict.moves
+            wanted_events += verdict.events
+            bodies.append(json.loads(answer.body) if answer.body else None)
+            self._same_answer(request, verdict, answer, bodies[-1], [event["id"] for event in events[mine]])
+        self._same_moves(wanted_moves, moves)
+        self._same_events(wanted_events, events)
         self._same_levels()
-        body = json.loads(answer.body) if answer.body else None
-        self._same_answer(request, verdict, answer, body, [event["id"] for event in events[len(expired.events) :]])
-        return body
+        return bodies
 
     def _ended(self, events: list[Thing]) -> list[str]:
         return [event["data"]["object"]["id"] for event in events if event["type"] == "reservation.expired"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 from typing import Any, ClassVar
 
@@ -26,7 +27,15 @@ NOBODY = str(uuid.UUID(int=1))
 HOLD_SECONDS = (1_000, 2_000, 5_000, 5_000, 30 * 86_400)
 CHANGES = ("set", "adjust", "count", "receive", "transfer")
 
-rolled = st.integers(0, 2**40).map(Random)
+
+def step(rolled: Callable[[Any, Random], None]) -> Any:
+    """A rule with dice. The steps so far count in: the same number twice is not the same step twice."""
+
+    def stepped(self: LedgerMachine, dice: int | Random) -> None:
+        rolled(self, dice if isinstance(dice, Random) else Random(f"{dice} after {len(self.asked)}"))
+
+    stepped.__name__ = rolled.__name__
+    return rule(dice=st.integers(0, 2**32))(stepped)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -99,14 +108,14 @@ class LedgerMachine(RuleBasedStateMachine):
             "metadata": dict(dice.sample([("shelf", "a"), ("note", "b")], dice.randint(0, 2))),
         }
 
-    @rule(dice=rolled)
+    @step
     def create_item(self, dice: Random) -> None:
         if dice.random() < 0.7:
             self.ask(do="create", **self.new_item(dice))
         else:
             self.ask(do="create_many", rows=[self.new_item(dice, place) for place in range(dice.randint(1, 3))])
 
-    @rule(dice=rolled)
+    @step
     def patch_item(self, dice: Random) -> None:
         now = self.new_item(dice)
         named = dice.choice((("back_order",), ("limit", "back_order"), ("threshold", "products"), ("managed",), ()))
@@ -118,7 +127,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def by_id(self, dice: Random) -> Thing:
         return {"id": dice.choice([*(item["id"] for item in self.model.items.values()), NOBODY])}
 
-    @rule(dice=rolled)
+    @step
     def delete_item(self, dice: Random) -> None:
         idle = [name for name in self.living() if not self.model.items[name]["R"] + self.model.items[name]["A"]]
         if dice.random() < 0.5 or not idle:
@@ -178,12 +187,12 @@ class LedgerMachine(RuleBasedStateMachine):
             return dice.choice(used)
         return f"key-{len(self.asked)}" if dice.random() < 0.4 else None
 
-    @rule(dice=rolled)
+    @step
     def change_stock(self, dice: Random) -> None:
         for _ in range(4):
             self.ask(**self.change(dice), by=dice.choice(ROLES), key=self.key(dice))
 
-    @rule(dice=rolled)
+    @step
     def change_many(self, dice: Random) -> None:
         rows = [self.change(dice) for _ in range(dice.randint(1, 5))]
         self.ask(do="changes", rows=rows, atomic=dice.random() < 0.4, by="admin", key=self.key(dice))
@@ -198,38 +207,48 @@ class LedgerMachine(RuleBasedStateMachine):
         live = [id_ for id_, hold in self.model.holds.items() if hold["status"] == "reserved"]
         return dice.choice(live) if live and dice.random() < 0.7 else self.id_of(dice, self.model.holds, "r", new=False)
 
-    @rule(dice=rolled)
+    @step
     def reserve(self, dice: Random) -> None:
         id_ = self.id_of(dice, self.model.holds, "r", new=True)
         self.ask(do="reserve", id=id_, lines=self.lines(dice), seconds=dice.choice(HOLD_SECONDS), key=self.key(dice))
 
-    @rule(dice=rolled)
+    @step
     def reserve_and_go_on(self, dice: Random) -> None:
         self.reserve(dice)
-        choices = (self.order_from_hold, self.order_from_hold, self.extend, self.release)
-        dice.choice(choices)(dice)
+        if self.model.holds:
+            if dice.random() < 0.5:
+                self.pass_time(5_000)
+            hold = list(self.model.holds)[-1]
+            what = dice.choice(("order", "order", "extend", "release"))
+            if what == "order":
+                self._order_from(dice, hold)
+            else:
+                self.ask(do=what, id=hold, **({"seconds": dice.choice(HOLD_SECONDS)} if what == "extend" else {}))
 
-    @rule(dice=rolled)
+    @step
     def extend(self, dice: Random) -> None:
         self.ask(do="extend", id=self.hold_id(dice), seconds=dice.choice(HOLD_SECONDS))
 
-    @rule(dice=rolled)
+    @step
     def release(self, dice: Random) -> None:
         self.ask(do="release", id=self.hold_id(dice))
 
-    @rule(dice=rolled)
+    @step
     def housekeeping(self, dice: Random) -> None:
         self.pass_time(dice.choice((0, 1_000)))
         self.ask(do="expire")
 
-    @rule(dice=rolled)
+    @step
     def order(self, dice: Random) -> None:
         id_ = self.id_of(dice, self.model.orders, "o", new=True)
         self.ask(do="order", id=id_, lines=self.lines(dice), hold=None, key=self.key(dice))
 
-    @rule(dice=rolled)
+    @step
     def order_from_hold(self, dice: Random) -> None:
-        id_, hold = self.id_of(dice, self.model.orders, "o", new=True), self.hold_id(dice)
+        self._order_from(dice, self.hold_id(dice))
+
+    def _order_from(self, dice: Random, hold: str) -> None:
+        id_ = self.id_of(dice, self.model.orders, "o", new=True)
         self.ask(do="order", id=id_, lines=self.lines_of_hold(dice, hold), hold=hold, key=self.key(dice))
 
     def lines_of_hold(self, dice: Random, hold: str) -> list[Thing] | None:
@@ -245,13 +264,13 @@ class LedgerMachine(RuleBasedStateMachine):
         ]
         return [*self.lines(dice, 1), *lines] if dice.random() < 0.3 else lines
 
-    @rule(dice=rolled)
+    @step
     def order_and_go_on(self, dice: Random) -> None:
         self.order(dice)
         for do in (dice.choice(("ship", "cancel")), dice.choice(("ship", "return"))):
             self.move_on(dice, do, list(self.model.orders)[-1] if self.model.orders else "o")
 
-    @rule(dice=rolled)
+    @step
     def move_order_on(self, dice: Random) -> None:
         do = dice.choice(("ship", "ship", "cancel", "return"))
         self.move_on(dice, do, self.id_of(dice, self.model.orders, "o", new=False))
@@ -269,7 +288,7 @@ class LedgerMachine(RuleBasedStateMachine):
         wanted = [dice.choice(refs) if refs and dice.random() < 0.9 else self.ref(dice) for _ in range(2)]
         return [{"item": ref, "quantity": dice.randint(1, 4)} for ref in wanted[: dice.randint(1, 2)]]
 
-    @rule(dice=rolled)
+    @step
     def ask_again(self, dice: Random) -> None:
         """The same request once more, with its key or without: a repeat is a repeat, whoever asks (R7, R12)."""
         repeatable = [request for request in self.asked if request["key"] or request["do"] in ("reserve", "order")]
@@ -278,7 +297,7 @@ class LedgerMachine(RuleBasedStateMachine):
             request = dice.choice([request for request in repeatable if request["do"] == kind])
             self.ask(**{**request, "key": request["key"] if dice.random() < 0.7 else None})
 
-    @rule(dice=rolled)
+    @step
     def time_passes(self, dice: Random) -> None:
         self.pass_time(dice.choice((1_000, 1_000, 2_000, 10_000)))
 

@@ -8,13 +8,13 @@ from random import Random
 from typing import ClassVar
 
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import rule, run_state_machine_as_test
+from hypothesis.stateful import run_state_machine_as_test
 
-from tests.properties.machine import WANTED, LedgerMachine, missing, rolled
+from tests.properties.machine import WANTED, LedgerMachine, missing, step
 from tests.shops.in_memory import TICK, ShopInMemory
 
 CHOSEN = settings(
-    max_examples=300,
+    max_examples=250,
     stateful_step_count=50,
     derandomize=True,
     deadline=None,
@@ -34,7 +34,7 @@ class InMemory(LedgerMachine):
     def before(self) -> None:
         self.model.now = self.shop.now + TICK
 
-    @rule(dice=rolled)
+    @step
     def time_reaches_the_end_of_a_hold(self, dice: Random) -> None:
         ends = sorted(hold["expires"] for hold in self.model.holds.values() if hold["expires"] > self.shop.now + TICK)
         if ends:

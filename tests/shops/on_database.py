@@ -10,6 +10,7 @@ from typing import Any
 
 from stockwire.ledger import Answer, Ledger, LedgerId, Submission
 from stockwire.store.database import Database
+from stockwire.store.keys import create_store
 
 _numbers = itertools.count(1)
 
@@ -17,13 +18,7 @@ _numbers = itertools.count(1)
 async def new_store(database: Database, own_fulfiller: str = "main") -> LedgerId:
     """A store with its two ledgers; the test ledger's id."""
     async with database.work.acquire() as connection:
-        store_id = await connection.fetchval(
-            "INSERT INTO stores (name, own_fulfiller) VALUES ($1, $2) RETURNING store_id",
-            f"shop{next(_numbers)}",
-            own_fulfiller,
-        )
-        await connection.execute("INSERT INTO ledgers (store_id, live) VALUES ($1, false), ($1, true)", store_id)
-    return LedgerId(store_id, False)
+        return LedgerId(await create_store(connection, f"shop{next(_numbers)}", own_fulfiller), False)
 
 
 class ShopOnDatabase:
@@ -72,6 +67,11 @@ class ShopOnDatabase:
     def submit_to_both(self, submission: Submission) -> list[Answer]:
         """The same to both writers at once."""
         return self._answers([writer.submit(self.ledger, submission) for writer in self.writers])
+
+    def submit_spread(self, submissions: list[Submission]) -> list[Answer]:
+        """Each to one of the writers, all at once."""
+        writers = itertools.cycle(self.writers)
+        return self._answers([next(writers).submit(self.ledger, submission) for submission in submissions])
 
     def _answers(self, asked: list[Awaitable[Answer]]) -> list[Answer]:
         async def gathered() -> list[Answer]:
