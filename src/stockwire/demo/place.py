@@ -6,11 +6,12 @@ logs of the processes, and `finished.json` once a replay has been reconciled.
 
 import os
 import shutil
+import zlib
 from pathlib import Path
 
 import msgspec
 
-FALLBACK = Path("/var/lib/stockwire-demo")
+OPEN_TO_ALL = Path("/var/lib")
 
 
 class Finished(msgspec.Struct):
@@ -63,8 +64,8 @@ class Place:
 
 
 def default_place() -> Place:
-    """`./data`; for root, if other users cannot pass through to it, a directory that they can (R24: as root the
-    database runs as another user)."""
+    """`./data`; for root, if other users cannot pass through to it, a directory of this checkout's own that they can
+    (R24: as root the database runs as another user)."""
     here = Path("data").absolute()
     closed = os.geteuid() == 0 and not all(parent.stat().st_mode & 0o001 for parent in here.parents)
-    return Place(FALLBACK if closed else here)
+    return Place(OPEN_TO_ALL / f"stockwire-demo-{zlib.crc32(bytes(here)):08x}" if closed else here)

@@ -54,6 +54,7 @@ class Showcase:
                 self._say("Starting over in " + str(self._place.data_dir))
             self._place.clear()
         self._place.prepare()
+        self._say(f"Everything is kept in {self._place.data_dir}")
         async with contextlib.AsyncExitStack() as stack:
             shop = await self._serve(stack)
             if finished is None:
