@@ -223,15 +223,15 @@ async def stream(request: Request) -> Reply | Streaming:
     if isinstance(begin, Reply):
         return begin
     head = await reads.events.head(request.doors.database.reads, *ledger)
-    if begin is not None:
-        refusal = cursor_refused(begin, given(request.query.feed_id), head)
-        if refusal is not None:
-            return refusal
+    position = head["position"] if begin is None else begin
+    refusal = cursor_refused(position, given(request.query.feed_id), head)
+    if refusal is not None:
+        return refusal
     tail = None if tails.closed else await tails.watch(ledger, head["position"])
     if tail is None:
         message = f"The store has {MOST_STREAMS} streams open; close one."
         return refuse(429, "too_many_streams", message, headers=((b"retry-after", b"15"),))
-    viewer = Viewer(request, tail, head["position"] if begin is None else begin, wanted(request))
+    viewer = Viewer(request, tail, position, wanted(request))
     return Streaming(viewer.messages(), b"text/event-stream", lambda: tails.leave(ledger))
 
 
