@@ -30,6 +30,7 @@ class PlainKeys:
 @dataclass(frozen=True)
 class DeliverySettings:
     webhook_allow: tuple[str, ...] = ("127.0.0.0/8", "::1")
+    egress_proxy: str | None = None
 
 
 @dataclass

@@ -215,3 +215,18 @@ async def test_names_that_hang_do_not_hold_up_others() -> None:
         assert quick.ended - quick.started < 0.5
         assert {exchange.why for exchange in await asyncio.gather(*slow)} == {"timed_out"}
         await client.close()
+
+
+async def test_the_egress_proxy_gets_every_request_and_names_are_vetted_all_the_same() -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["93.184.215.14"] if host == "hooks.example.com" else ["10.0.0.1"]
+
+    async with receiving() as proxy:
+        client = Client(AddressGuard(AllowList(), resolve), proxy=proxy.address)
+        sent = await client.post(target("http://hooks.example.com/a"), False, {"X-A": "b"}, b"{}", 1.0)
+        refused = await client.post(target("http://inside.example.com/a"), False, {}, b"{}", 1.0)
+        literal = await client.post(target("http://10.0.0.1/"), False, {}, b"{}", 1.0)
+        await client.close()
+    assert (sent.status, refused.why, literal.why) == (200, "address_refused", "address_refused")
+    [request] = proxy.received
+    assert request.headers["host"] == "hooks.example.com"

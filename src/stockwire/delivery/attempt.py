@@ -143,10 +143,11 @@ def _excerpt(raw: bytes, hidden: Iterable[bytes]) -> bytes | None:
     """The beginning of what a receiver answered, without the credentials it may have echoed (R17)."""
     if not raw:
         return None
+    beginning = raw[: 3 * KEPT_BYTES]  # what a cut may have spared stands behind what is kept
     for secret in hidden:
-        raw = raw.replace(secret, HIDDEN)
+        beginning = beginning.replace(secret, HIDDEN)
     # Latin-1 gives every byte back as it was, whatever the body's own encoding is.
-    return logs.redact(raw[: 2 * KEPT_BYTES].decode("latin-1")).encode("latin-1")[:KEPT_BYTES]
+    return logs.redact(beginning.decode("latin-1")).encode("latin-1")[:KEPT_BYTES]
 
 
 def tell(ledger: Ledger, attempted: Attempted) -> None:

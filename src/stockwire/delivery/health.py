@@ -6,6 +6,8 @@ is (R28).
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
@@ -15,12 +17,17 @@ from stockwire.delivery.attempt import Attempted
 from stockwire.domain.attempts import Verdict, should_disable
 from stockwire.domain.commands import SYSTEM, DisableEndpoint
 from stockwire.ledger import Answer, LedgerId, Submission, Unavailable
+from stockwire.store import deliveries
+from stockwire.store.database import UNREACHABLE, Pool, plain
 from stockwire.store.deliveries import Failing, HealthNote, Ledger
 
 GONE = "The address answered 410 Gone."
+LOOK_SECONDS = 60.0
 FAILED_FOR_DAYS = "The address has not acknowledged anything for 120 hours."
 
 log = logs.named("delivery")
+
+Failings = list[tuple[Ledger, Failing]]
 
 
 class LedgerDoor(Protocol):
@@ -56,11 +63,46 @@ def _note(endpoint_id: UUID, attempts: Sequence[Attempted]) -> HealthNote:
     )
 
 
+class Watch:
+    """Switches off what is due for it, beside the worker: a ledger that does not answer holds up nothing else."""
+
+    def __init__(self, pool: Pool, door: LedgerDoor) -> None:
+        self._pool = pool
+        self._door = door
+        self._found: Failings = []
+        self._wake = asyncio.Event()
+
+    def found(self, failing: Failings) -> None:
+        """Take endpoints that a batch of attempts found failing."""
+        due = [(ledger, endpoint) for ledger, endpoint in failing if _is_due(endpoint)]
+        if due:
+            self._found += due
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled. Now and then everything is looked at: a worker may have died before it could tell."""
+        while True:
+            found, self._found = self._found, []
+            try:
+                async with self._pool.acquire() as connection:
+                    found += await deliveries.failing(connection)
+                await disable_failing(self._door, found)
+            except UNREACHABLE as fault:
+                log.warning("health_unreachable", fault=plain(fault))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+            self._wake.clear()
+
+
+def _is_due(endpoint: Failing) -> bool:
+    return should_disable(endpoint.gone, endpoint.failing_seconds, endpoint.failed_attempts)
+
+
 async def disable_failing(door: LedgerDoor, failing: Iterable[tuple[Ledger, Failing]]) -> None:
     """Switch off those that are due for it. What the ledger cannot take now is found again by the next look."""
-    for ledger, endpoint in failing:
-        if should_disable(endpoint.gone, endpoint.failing_seconds, endpoint.failed_attempts):
-            await _disable(door, ledger, endpoint)
+    due = {(ledger, endpoint.endpoint_id): endpoint for ledger, endpoint in failing if _is_due(endpoint)}
+    for (ledger, _), endpoint in due.items():
+        await _disable(door, ledger, endpoint)
 
 
 async def _disable(door: LedgerDoor, ledger: Ledger, endpoint: Failing) -> None:

@@ -25,8 +25,6 @@ RETRY_SECONDS = 0.2
 
 log = logs.named("delivery")
 
-Failings = list[tuple[Ledger, Failing]]
-
 
 class Settling:
     """Takes finished attempts and settles them. What cannot be written now is kept and tried again.
@@ -34,7 +32,7 @@ class Settling:
     `settled` is called after each batch, with the endpoints of it that are failing.
     """
 
-    def __init__(self, pool: Pool, settled: Callable[[Failings], None]) -> None:
+    def __init__(self, pool: Pool, settled: Callable[[health.Failings], None]) -> None:
         self._pool = pool
         self._settled = settled
         self._finished: dict[Ledger, list[Attempted]] = defaultdict(list)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -20,13 +21,11 @@ from stockwire.delivery.endpoints import Endpoints, KeyRing
 from stockwire.delivery.fetching import Fetching
 from stockwire.delivery.health import LedgerDoor
 from stockwire.delivery.lanes import Lane, Lanes
-from stockwire.delivery.settling import Failings, Settling
-from stockwire.store import deliveries
+from stockwire.delivery.settling import Settling
 from stockwire.store.database import UNREACHABLE, Database, plain
 from stockwire.store.deliveries import Claimed, Ledger
 
 POLL_SECONDS = 1.0
-HEALTH_SECONDS = 60.0
 STOP_SECONDS = 10.0
 MOST_IN_FLIGHT = 1_000
 MOST_UNSETTLED = 64  # attempts made and not yet written: together with those in flight, what a crash can double
@@ -40,12 +39,16 @@ class DeliverySettings(Protocol):
     @property
     def webhook_allow(self) -> tuple[str, ...]: ...
 
+    @property
+    def egress_proxy(self) -> str | None: ...
+
 
 async def run(
     database: Database, ledger: LedgerDoor, settings: DeliverySettings, keyring: KeyRing, stop: asyncio.Event
 ) -> None:
     """Deliver until `stop` is set; then finish what is in flight and give the rest back."""
-    client = Client(AddressGuard(AllowList.of(settings.webhook_allow)))
+    _allow_many_sockets()
+    client = Client(AddressGuard(AllowList.of(settings.webhook_allow)), settings.egress_proxy)
     try:
         await Worker(database, ledger, client, keyring).run(stop)
     finally:
@@ -57,24 +60,23 @@ class Worker:
 
     def __init__(self, database: Database, door: LedgerDoor, client: Client, keyring: KeyRing) -> None:
         self._database = database
-        self._door = door
         self._client = client
         self._clock = DatabaseClock()
         self._lanes = Lanes(MOST_IN_FLIGHT)
         self._fetching = Fetching(database.work, Endpoints(keyring), self._lanes, self._clock)
         self._settling = Settling(database.work, self._settled)
         self._attempts: dict[asyncio.Task[None], tuple[Ledger, Claimed]] = {}
-        self._failing: Failings = []
+        self._watch = health.Watch(database.work, door)
         self._fresh: set[Ledger] = set()  # with new events
         self._due: set[Ledger] = set()  # with deliveries to claim
         self._wake = asyncio.Event()
         self._poll_at = 0.0
-        self._health_at = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set."""
         beside = [
             asyncio.create_task(self._settling.run(), name="settling"),
+            asyncio.create_task(self._watch.run(), name="health"),
             asyncio.create_task(wakeup.listen(self._database, self._heard), name="notices"),
             asyncio.create_task(self._wake_at(stop), name="stop"),
         ]
@@ -142,15 +144,6 @@ class Worker:
         found = await self._fetching.worklist()
         self._fresh |= set(found)
         self._due |= set(found)
-        await self._look_after_health()
-
-    async def _look_after_health(self) -> None:
-        failing, self._failing = self._failing, []
-        if time.monotonic() >= self._health_at:
-            self._health_at = time.monotonic() + HEALTH_SECONDS
-            async with self._database.work.acquire() as connection:
-                failing += await deliveries.failing(connection)
-        await health.disable_failing(self._door, failing)
 
     def _send(self) -> None:
         """Start attempts while lanes and settling have room."""
@@ -178,13 +171,9 @@ class Worker:
         if self._lanes.hungry or self._lanes.dropped:
             self._wake.set()
 
-    def _settled(self, failing: Failings) -> None:
+    def _settled(self, failing: health.Failings) -> None:
+        self._watch.found(failing)
         self._send()
-        gone = [entry for entry in failing if entry[1].gone]
-        self._failing += failing
-        if gone:
-            self._poll_at = 0.0
-            self._wake.set()
 
     async def _finish(self) -> None:
         """Give back what waits, let what is in flight end, settle it."""
@@ -200,6 +189,14 @@ class Worker:
                 await self._settling.flush()
                 await self._settling.note()
                 await self._fetching.release()
+
+
+def _allow_many_sockets() -> None:
+    """The usual soft limit of 1,024 descriptors is less than what may be in flight."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4 * MOST_IN_FLIGHT if hard == resource.RLIM_INFINITY else min(4 * MOST_IN_FLIGHT, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _require_alive(tasks: list[asyncio.Task[None]]) -> None:
