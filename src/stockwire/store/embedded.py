@@ -2,7 +2,8 @@
 
 In the data directory: `lock` (held by flock while a process owns the directory), `postgres/` (the cluster),
 `postgres.log`, `postgres.json` (passwords, 0600), `socket/`, and for root `programs-<version>/`. Nothing outside it
-is ever changed; where the path is too long for a socket, a private directory under /tmp holds it.
+is ever changed; where the path cannot hold a socket (too long, or with a comma, which would divide two hosts), a
+private directory under /tmp does.
 """
 
 import contextlib
@@ -279,10 +280,10 @@ class Embedded:
 
     def _end_leftovers(self) -> None:
         """Ends what a killed owner left: its server if it still runs, and the sessions of a server that was killed."""
-        left = read_pid_file(self.cluster)
-        if left is None:
+        if not (self.cluster / "postmaster.pid").exists():
             return
-        if left.runs:
+        left = read_pid_file(self.cluster)
+        if left is not None and left.runs:
             log.warning("orphan_found", database_pid=left.pid)
             if not processes.end(left.pid, left.started, STOP_SIGNALS):
                 raise EmbeddedFailure(f"the database of an earlier start (process {left.pid}) does not end")
@@ -364,9 +365,9 @@ class Embedded:
             os.chown(folder, *self._account)
 
     def _socket_folder(self, *, make: bool = False) -> Path:
-        """Where the socket is: in the data directory, or where that path is too long, as noted there."""
+        """Where the socket is: in the data directory, or where that path cannot be used, as noted there."""
         folder = self.data_dir / "socket"
-        if len(os.fsencode(folder / f".s.PGSQL.{PORT}.lock")) > SOCKET_PATH_BYTES:
+        if len(os.fsencode(folder / f".s.PGSQL.{PORT}.lock")) > SOCKET_PATH_BYTES or "," in str(folder):
             folder = self._short_folder(make=make)
         elif make and not folder.exists():
             self._make_folder(folder)

@@ -95,7 +95,23 @@ def locales(version: int) -> list[list[str]]:
 
 
 def account(data_dir: Path, cluster: Path) -> Account | None:
-    """Whom to run as: ourselves (None), or for root the owner of the data, or `nobody` if that is root."""
+    """Whom to run as: ourselves (None), or for root the owner of the data, or `nobody` if that is root.
+
+    EmbeddedFailure: PostgreSQL runs only as an account that the system has a name for.
+    """
+    chosen = _chosen_account(data_dir, cluster)
+    uid = os.geteuid() if chosen is None else chosen.uid
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise EmbeddedFailure(
+            f"the database would run as user {uid}, for whom this system has no name (in /etc/passwd): "
+            "PostgreSQL needs one; run as a named user, or let one own the data directory"
+        ) from None
+    return chosen
+
+
+def _chosen_account(data_dir: Path, cluster: Path) -> Account | None:
     if os.geteuid() != 0:
         return None
     for folder in (cluster, data_dir):
@@ -137,7 +153,7 @@ def copied(programs: Programs, data_dir: Path) -> Path:
     source = programs.bin.parent
     target = data_dir / f"programs-{programs.version}-{_stamp(source)}"
     if not target.exists():
-        fresh = data_dir / f".programs.{os.getpid()}"
+        fresh = data_dir / "programs.making"
         shutil.rmtree(fresh, ignore_errors=True)
         for folder, place in _needed(source).items():
             ignored = shutil.ignore_patterns("include", "pgxs", "*.a", "doc")
@@ -145,6 +161,7 @@ def copied(programs: Programs, data_dir: Path) -> Path:
         for path in [fresh, *fresh.rglob("*")]:
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o111 else 0o644)
+        os.sync()  # a copy that counts must be whole, also after a power cut
         fresh.rename(target)
         for old in data_dir.glob("programs-*"):
             if old != target:
