@@ -23,12 +23,12 @@ class QueryShape(Generic[Q]):
         self.type = wanted
         self._fields = {field.encode_name: _Parameter(field) for field in msgspec.structs.fields(wanted)}
         self._walk = Walk(wanted)
-        self._required = any(parameter.required for parameter in self._fields.values())
+        self._empty = None if self._walk(Pairs(), "")[1] else wanted()
 
     def read(self, raw: bytes) -> Q | tuple[Refusal, ...]:
         """The parameters, or every fault among them."""
-        if not raw and not self._required:
-            return self.type()
+        if not raw and self._empty is not None:
+            return self._empty
         try:
             given = parse_qsl(raw.decode("ascii"), True, errors="strict", max_num_fields=_MOST_PARAMETERS)
         except ValueError:
@@ -69,7 +69,6 @@ class _Parameter:
 
     def __init__(self, field: Any) -> None:
         wanted = inspect.type_info(field.type)
-        self.required: bool = field.required
         self.commas = True
         while isinstance(wanted, inspect.Metadata | inspect.UnionType):
             if isinstance(wanted, inspect.Metadata):
