@@ -9,6 +9,8 @@ import pytest
 
 from tests.api.server import OTHER, Shop
 
+NOBODY = "01a20b0f-7a52-735e-8000-002a1f4c3673"
+
 
 async def pages(shop: Shop, path: str, limit: int = 2) -> list[list[str]]:
     """Ids of all pages, forward."""
@@ -172,7 +174,7 @@ async def test_deleted_items_are_not_listed_and_come_back_under_their_id(shop: S
         ("/v1/inventory-movements", [("missing_parameter", "partNumber")]),
         ("/v1/inventory-movements?partNumber=A&order=up", [("invalid_parameter", "order")]),
         ("/v1/events?type=inventory.*&types=x", [("invalid_parameter", "types"), ("invalid_parameter", "types[0]")]),
-        ("/v1/events?after=5&endingBefore=01a20b0f-7a52-735e-8000-002a1f4c3673", [("invalid_parameter", "endingBefore")]),
+        (f"/v1/events?after=5&endingBefore={NOBODY}", [("invalid_parameter", "endingBefore")]),
         ("/v1/events?order=asc", [("invalid_parameter", "order")]),
         ("/v1/events?type=inventry.*", [("invalid_parameter", "type")]),
     ],
@@ -183,14 +185,13 @@ async def test_faults_in_a_query(shop: Shop, path: str, faults: list[tuple[str, 
 
 
 async def test_ids_that_name_nothing_are_404(shop: Shop) -> None:
-    nobody = "01a20b0f-7a52-735e-8000-002a1f4c3673"
-    for path in (f"/v1/inventory-items/{nobody}", "/v1/inventory-items/x", f"/v1/inventory-items/{nobody}/explain",
-                 "/v1/orders/x", "/v1/reservations/x", f"/v1/events/{nobody}", "/v1/events/x"):  # fmt: skip
+    for path in (f"/v1/inventory-items/{NOBODY}", "/v1/inventory-items/x", f"/v1/inventory-items/{NOBODY}/explain",
+                 "/v1/orders/x", "/v1/reservations/x", f"/v1/events/{NOBODY}", "/v1/events/x"):  # fmt: skip
         answer = await shop.get(path)
         assert (answer.status, answer.codes) == (404, ["not_found"]), path
     for method, path, body in (
         ("PATCH", "/v1/inventory-items/x", {}),
-        ("POST", f"/v1/inventory-items/{nobody}", {"lowStockThreshold": 1}),
+        ("POST", f"/v1/inventory-items/{NOBODY}", {"lowStockThreshold": 1}),
         ("DELETE", "/v1/inventory-items/x", None),
         ("DELETE", "/v1/reservations/x", None),
         ("POST", "/v1/reservations/x/extend", {"expiresInSeconds": 5}),

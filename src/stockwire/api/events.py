@@ -54,9 +54,6 @@ class EventQuery(Timed, frozen=True):
         return found
 
 
-QUERY = QueryShape(EventQuery)
-
-
 def types_amiss(given: Mapping[str, Any]) -> list[Amiss]:
     """`type` or `types`, and only such as may ever fit an event."""
     found: list[Amiss] = []
@@ -74,6 +71,9 @@ def fits_some(pattern: str) -> bool:
     if pattern.endswith("*"):
         return any(name.startswith(pattern[:-1]) for name in CATALOGUE)
     return pattern in CATALOGUE
+
+
+QUERY = QueryShape(EventQuery)
 
 
 class Wanted(NamedTuple):
