@@ -34,6 +34,7 @@ FAILED = 70
 DATABASE_SECONDS = 15.0  # for a database that is starting, or recovering from a crash
 ORPHAN_SECONDS = 3.0  # to finish in when the supervisor is gone
 STOP_SECONDS = 11.0  # a request has 10
+NICE = 5  # of what is not the API: where processors are short, selling goes first and deliveries catch up
 
 
 def main(arguments: list[str]) -> int:
@@ -41,6 +42,8 @@ def main(arguments: list[str]) -> int:
     roles = tuple(arguments[0].split(","))
     settings = load({}, os.environ)
     logs.configure("+".join(roles), settings.log_level)
+    if "api" not in roles:
+        os.nice(NICE)
     descriptors = Descriptors(*(int(text) for text in arguments[1:4]))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
