@@ -68,7 +68,7 @@ class Shop:
             await connection.execute(
                 "INSERT INTO endpoints (store_id, live, id, address, types, enabled, start_position, settings,"
                 " credentials, created_at, updated_at) SELECT $1, $2, $3, $4, $5, true, position, $6, $7, now(), now()"
-                " FROM ledgers WHERE store_id = $1 AND live = $2",
+                " FROM ledgers WHERE store_id = $1 AND live = $2 FOR UPDATE",  # as the ledger, which makes them (R28)
                 *self.ledger,
                 id_,
                 address,
