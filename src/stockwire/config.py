@@ -177,6 +177,7 @@ class Settings:
     webhook_allow: tuple[str, ...] = _setting(
         NETWORKS_OR_HOSTS, (), "Where webhooks may go although the address is not global."
     )
+    egress_proxy: str | None = _setting(WEB_ADDRESS, None, "Proxy for all webhook traffic.", secret=True)
     egress_addresses: tuple[str, ...] = _setting(NETWORKS, (), "Addresses that webhooks come from, told to receivers.")
     log_level: str = _setting(_one_of("debug", "info", "warning", "error"), "info", "Least important line to log.")
     url: str = _setting(WEB_ADDRESS, "http://127.0.0.1:8080", "Server that client commands talk to.")

@@ -111,4 +111,4 @@ def test_the_table_tells_everything_about_every_setting() -> None:
         assert row.default
         assert row.doc.endswith(".")
         assert row.variable == f"STOCKWIRE_{row.name.upper()}"
-    assert {row.name for row in TABLE if row.secret} == {"database", "secret_key", "key"}
+    assert {row.name for row in TABLE if row.secret} == {"database", "secret_key", "egress_proxy", "key"}

@@ -37,7 +37,7 @@ def serve(
     """Run the server: API, deliveries and housekeeping, on an embedded PostgreSQL unless --database names another.
 
     On an empty data directory it makes a store with test keys, written to first-keys.json there. Stop it with Ctrl-C.
-    Secrets (database, secret_key) are better given as STOCKWIRE_<NAME> or STOCKWIRE_<NAME>_FILE.
+    Secrets (database, secret_key, egress_proxy) are better given as STOCKWIRE_<NAME> or STOCKWIRE_<NAME>_FILE.
 
     Examples:
 
