@@ -140,7 +140,7 @@ async def measure(served: Served, planned: Plan, folder: Path, concurrency: int)
     async with contextlib.AsyncExitStack() as stack:
         shop = await stack.enter_async_context(Stockwire(served.url, served.key, connections=2 * concurrency))
         port = free_port()
-        webhook = await shop.webhooks.create(f"http://127.0.0.1:{port}/stock", SUBSCRIBED)
+        webhook = await shop.webhooks.create(f"http://127.0.0.1:{port}/stock", SUBSCRIBED, timeout_seconds=30)
         receiver = programs.receiver(port, webhook.secret or "", received, folder / "receiver.log")
         stack.push_async_callback(receiver.stop)
         await receiver.start(lambda: listens(port))

@@ -84,7 +84,8 @@ class Showcase:
             f"{len(planned.opening):,} parts, {len(planned.steps):,} steps, {self._concurrency} at once"
         )
         port = free_port()
-        webhook = await shop.webhooks.create(f"http://127.0.0.1:{port}/stock", SUBSCRIBED, description="make run")
+        address = f"http://127.0.0.1:{port}/stock"
+        webhook = await shop.webhooks.create(address, SUBSCRIBED, description="make run", timeout_seconds=30)
         await self._receive(stack, port, webhook.secret or "")
         with Journal(self._place.journal) as journal:
             replay = Replay(shop, planned, journal, concurrency=self._concurrency)
