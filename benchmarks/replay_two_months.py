@@ -234,13 +234,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--concurrency", type=int, default=64, help="requests under way at once, per prefix")
     parser.add_argument("--setting", choices=("embedded", "separate", "both"), default="both")
     parser.add_argument("--database", help="an empty database for `separate`; without it a server is started")
+    parser.add_argument("--out", type=Path, help="write what is shown to this file as well")
     parser.add_argument("--keep", type=Path, help="keep journals, logs and the receiver's file in this directory")
     return parser.parse_args()
 
 
 def main() -> int:
     asked = arguments()
-    console = Console(width=max(100, Console().width))
+    console = Console(width=max(100, Console().width), record=True)
     invoices = read_files(asked.files)
     showing.show_malformed(console, invoices.malformed)
     planned = plan(invoices.lines)
@@ -254,6 +255,8 @@ def main() -> int:
             for path in (root, folder):
                 path.chmod(0o755)  # root starts the database as another user
             good &= show(console, setting, uvloop.run(run(setting, planned, asked, folder)))
+    if asked.out:
+        console.save_text(str(asked.out))
     return 0 if good else 1
 
 
