@@ -1,7 +1,6 @@
 """Which PostgreSQL the tests run on: STOCKWIRE_TEST_ENGINE = embedded-18 (default), embedded-16, or system."""
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ def programs_folder(engine: str = ENGINE) -> Path | None:
     if engine == "system":
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[-3]))
         return found[-1].parent if found else None
-    wanted = int(re.fullmatch(r"embedded-(\d+)", engine)[1])
+    wanted = int(engine.removeprefix("embedded-"))
     for folder in wheel_folders():
         if find_programs(folder).version == wanted:
             return folder
