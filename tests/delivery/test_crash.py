@@ -235,3 +235,26 @@ async def test_webhooks_made_while_events_flow_begin_exactly_at_their_position_r
     got = {row["endpoint_id"]: row["p"] for row in rows}
     assert got == {id_: list(range(start + 1, 451)) for id_, start in starts.items() if start < 450}
     assert len(set(starts.values())) > 5
+
+
+@pytest.mark.parametrize("head_first", [True, False])
+async def test_why_the_head_is_read_before_the_endpoints(shop: Shop, head_first: bool) -> None:
+    """Between the two a webhook is made and an event follows. Read the other way round, the event is lost."""
+
+    async def meanwhile() -> None:
+        await shop.webhook("http://127.0.0.1:9/")
+        await shop.publish(1)
+
+    async with shop.database.work.acquire() as connection:
+        await deliveries.open_fan_out(connection, shop.ledger)
+        if head_first:
+            cursor = await deliveries.take_fan_out(connection, shop.ledger)
+            await meanwhile()
+            endpoints, _ = await deliveries.endpoints(connection, shop.ledger)
+        else:
+            endpoints, _ = await deliveries.endpoints(connection, shop.ledger)
+            await meanwhile()
+            cursor = await deliveries.take_fan_out(connection, shop.ledger)
+    assert cursor is not None
+    passed_over = cursor.head == 1 and not endpoints
+    assert passed_over is not head_first
