@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -25,12 +26,11 @@ FIELDS = {
 def submission_of(request: Thing) -> Submission:
     """What is handed to the ledger. The fingerprint of a request is that of its text (R12)."""
     key = request.get("key")
-    text = repr(sorted((name, value) for name, value in request.items() if name != "key"))
     return Submission(
         _COMMANDS[request["do"]](request),
         actor_of(request.get("by", "operator")),
         key=key,
-        fingerprint=hashlib.sha256(text.encode()).digest() if key else None,
+        fingerprint=_digest({**request, "key": None}) if key else None,
         weight=len(request.get("rows", ())) or 1,
     )
 
@@ -47,8 +47,11 @@ def ref_of(ref: Thing) -> ItemRef:
 
 
 def _body(request: Thing) -> bytes:
-    text = repr({**request, "key": None, "by": None})
-    return hashlib.sha256(text.encode()).digest()
+    return _digest({name: value for name, value in request.items() if name not in ("key", "by")})
+
+
+def _digest(request: Thing) -> bytes:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
 
 
 def _lines(lines: list[Thing] | None) -> tuple[Line, ...] | None:

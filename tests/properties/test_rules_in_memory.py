@@ -14,7 +14,7 @@ from tests.properties.machine import WANTED, LedgerMachine, missing, step
 from tests.shops.in_memory import TICK, ShopInMemory
 
 CHOSEN = settings(
-    max_examples=250,
+    max_examples=150,
     stateful_step_count=50,
     derandomize=True,
     deadline=None,
@@ -49,4 +49,6 @@ class InMemory(LedgerMachine):
 
 def test_rules_agree_with_their_model() -> None:
     run_state_machine_as_test(InMemory, settings=CHOSEN)
+    for seed in range(60):
+        InMemory().walk(seed, 100)
     assert not missing(InMemory.reached, WANTED), InMemory.reached
