@@ -26,6 +26,7 @@ class Server:
 
     def __init__(self, data_dir: Path, *arguments: str, **settings: str) -> None:
         self.data_dir = data_dir
+        self.folder: Path | None = None  # to start it in, if not where the tests run
         self.lines: list[str] = []
         self.url = ""
         self._arguments: Sequence[str] = arguments
@@ -47,17 +48,19 @@ class Server:
 
     def launch(self, port: int = 0) -> None:
         """Start it and return at once."""
-        self._ready.clear()
+        self._ready = threading.Event()  # a new one: the reader of a killed server may still be at its end
+        self.url = ""
         arguments = ["--data-dir", str(self.data_dir), "--port", str(port), *self._arguments]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "stockwire", "serve", *arguments],
+            [sys.executable, "-P", "-m", "stockwire", "serve", *arguments],
+            cwd=self.folder,
             env=environment(**self._settings),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader = threading.Thread(target=self._read, args=(self._process, self._ready), daemon=True)
         self._reader.start()
 
     def start(self, port: int = 0) -> float:
@@ -123,14 +126,14 @@ class Server:
             os.kill(pid, signal.SIGKILL)
         return pids
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
+    def _read(self, process: "subprocess.Popen[str]", ready: threading.Event) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.append(line.rstrip("\n"))
             if found := re.search(r"event=ready .*address=(\S+)", line):
                 self.url = found[1]
-                self._ready.set()
-        self._ready.set()
+                ready.set()
+        ready.set()
 
 
 def alive(pid: int) -> bool:

@@ -50,7 +50,7 @@ async def prepare(database: Database, settings: Settings) -> KeyRing:
 async def _migrate(dsn: str) -> None:
     """In a process of its own: what it imports is large and needed once."""
     code = "import sys; from stockwire.store import migrate; migrate.upgrade(sys.stdin.read())"
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdin=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-P", "-c", code, stdin=asyncio.subprocess.PIPE)
     await process.communicate(dsn.encode())
     if process.returncode != 0:
         raise migrate.WrongSchema("the migration failed; its error stands above")

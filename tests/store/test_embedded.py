@@ -177,6 +177,14 @@ def test_a_pid_file_whose_number_is_somebody_elses_by_now_is_put_aside(server: E
     assert ask(server.dsn, "SELECT 1") == 1
 
 
+def test_a_socket_lock_whose_number_is_somebody_elses_by_now_is_put_aside(server: Embedded, bystander: int) -> None:
+    """Also a server that was killed and that nobody reaps: its number still answers."""
+    socket = server.data_dir / "socket" / ".s.PGSQL.5432"
+    socket.with_name(f"{socket.name}.lock").write_text(f"{bystander}\n{server.cluster}\n1\n5432\n{socket.parent}\n\n")
+    server.start()
+    assert ask(server.dsn, "SELECT 1") == 1
+
+
 @pytest.mark.parametrize("content", ["", "\n\n\n", "not a number\nx\ny\n", "-5\n\n0\n"])
 def test_a_pid_file_that_says_nothing_is_put_aside(server: Embedded, content: str) -> None:
     server.start()

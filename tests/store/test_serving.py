@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -85,6 +86,64 @@ def test_children_leave_when_the_supervisor_is_killed_and_the_next_start_takes_o
     finally:
         assert server.stop() == 0
     assert gone(server.pids("database"))
+
+
+def test_children_that_cannot_leave_are_ended_by_the_next_start(folder: Path) -> None:
+    server = Server(folder / "data")
+    server.start()
+    stuck = server.pids("api") + server.pids("deliver")
+    for pid in stuck:
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(server.pid, signal.SIGKILL)
+    try:
+        server.restart()  # on the port that they hold
+        assert not any(alive(pid) for pid in stuck)
+        assert ask(server, "/readyz")["status"] == "ready"
+    finally:
+        server.stop()
+
+
+def test_everything_killed_at_once_starts_again(folder: Path) -> None:
+    server = Server(folder / "data")
+    server.start()
+    first = server.keys
+    for pid in [server.pid, *server.pids("api"), *server.pids("deliver"), *server.pids("database")]:
+        os.kill(pid, signal.SIGKILL)
+    server.restart()
+    try:
+        assert ask(server, "/v1/me", first["admin"])["role"] == "admin"
+    finally:
+        server.stop()
+
+
+def test_modules_in_the_current_directory_are_not_taken_for_its_own(folder: Path) -> None:
+    for name in ("select", "logging", "asyncpg", "stockwire"):
+        (folder / f"{name}.py").write_text("raise SystemExit(9)\n")
+    server = Server(folder / "data")
+    server.folder = folder
+    with server:
+        assert ask(server, "/readyz")["status"] == "ready"
+
+
+def test_it_is_small_when_idle(folder: Path) -> None:
+    with Server(folder / "data") as server:
+        time.sleep(1.0)
+        supervisor = memory_megabytes([server.pid])
+        everything = memory_megabytes(family(server.pid))
+    assert supervisor < 16
+    assert everything < 200  # 250 is what is promised; dashboards and planning want some too
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that come of it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in family(int(child)))]
+
+
+def memory_megabytes(pids: list[int]) -> float:
+    """What they take together: shared pages counted once (PSS)."""
+    rolled = (Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids)
+    return sum(int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1]) for text in rolled) / 1024
 
 
 def refusal(*arguments: str, **settings: str) -> tuple[int, str]:

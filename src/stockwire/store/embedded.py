@@ -30,6 +30,7 @@ from stockwire.store.embedded_files import (
     read_pid_file,
     running_address,
     sessions,
+    socket_files,
     write_passwords,
 )
 from stockwire.store.embedded_programs import (
@@ -280,7 +281,8 @@ class Embedded:
 
     def _end_leftovers(self) -> None:
         """Ends what a killed owner left: its server if it still runs, and the sessions of a server that was killed."""
-        if not (self.cluster / "postmaster.pid").exists():
+        names = [self.cluster / "postmaster.pid", *socket_files(self._socket_folder(make=True))]
+        if not any(name.exists() for name in names):
             return
         left = read_pid_file(self.cluster)
         if left is not None and left.runs:
@@ -289,7 +291,8 @@ class Embedded:
                 raise EmbeddedFailure(f"the database of an earlier start (process {left.pid}) does not end")
         for pid, started in sessions(self.cluster):
             processes.end(pid, started, CRASH_SIGNALS)
-        (self.cluster / "postmaster.pid").unlink(missing_ok=True)  # its number may belong to anybody by now
+        for name in names:  # the number in them may belong to anybody by now, or to a process that nobody reaps
+            name.unlink(missing_ok=True)
 
     def _spawn(self) -> None:
         assert self._programs is not None
@@ -423,8 +426,10 @@ def _remove(folder: Path) -> None:
 
 
 def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it said nothing"
+    """What a program said last; what was fatal goes before what followed from it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]
+    return (fatal or lines or ["it said nothing"])[-1]
 
 
 def _since(began: float) -> str:

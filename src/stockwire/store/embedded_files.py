@@ -62,6 +62,11 @@ def sessions(cluster: Path) -> list[tuple[int, float]]:
     return [(pid, started) for pid, started in found if started is not None]
 
 
+def socket_files(folder: Path) -> list[Path]:
+    """The socket and the lock of its name."""
+    return [folder / f".s.PGSQL.{PORT}", folder / f".s.PGSQL.{PORT}.lock"]
+
+
 def write_passwords(data_dir: Path, passwords: Passwords, owner: tuple[int, int] | None) -> None:
     private_file.write(data_dir / PASSWORDS, json.dumps(passwords._asdict()).encode() + b"\n", owner)
 
