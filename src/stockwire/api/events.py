@@ -106,16 +106,14 @@ async def listed(request: Request) -> Reply:
     """A page of events, newest first; with `after` a page of the feed."""
     if request.query.after is not UNSET:
         return await _feed(request)
-    asked = window(request.query)
-    rows = await reads.events.event_page(
-        request.doors.database.reads,
-        *request.caller.ledger,
-        *wanted(request),
-        *span(request.query),
-        asked.cursor,
-        asked.backward,
-        asked.limit,
-    )
+    asked, only = window(request.query), wanted(request)
+    filters = (only.types, only.prefixes, only.fulfiller, *span(request.query), *asked[1:], asked.limit)
+    reading, ledger = request.doors.database.reads, request.caller.ledger
+    if only.part is None:
+        rows = await reads.events.event_page(reading, *ledger, *filters)
+    else:
+        items = await reads.items.items_named(reading, *ledger, None, only.part, only.fulfiller)
+        rows = await reads.events.event_page_of(reading, *ledger, [row["id"] for row in items], *filters)
     found, more = cut(rows, asked)
     return Reply(200, b'{"data":[' + _joined(found) + b'],"hasMore":' + (b"true}" if more else b"false}"))
 

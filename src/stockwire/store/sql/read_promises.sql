@@ -6,8 +6,8 @@ SELECT r.id, CASE WHEN r.status = 'reserved' AND r.expires_at <= statement_times
        r.expires_at, r.reference, r.metadata, r.fingerprint, r.created_at, r.updated_at,
        x.item_id, x.quantity, x.backordered, x.allow_back_order, i.part_number, i.fulfiller
 FROM reservations r
-JOIN reservation_lines x ON x.store_id = r.store_id AND x.live = r.live AND x.reservation_id = r.id
-JOIN items i ON i.store_id = r.store_id AND i.live = r.live AND i.id = x.item_id
+JOIN reservation_lines x ON x.store_id = :store_id AND x.live = :live AND x.reservation_id = r.id
+JOIN items i ON i.store_id = :store_id AND i.live = :live AND i.id = x.item_id
 WHERE r.store_id = :store_id AND r.live = :live AND r.id = :id
 ORDER BY x.place
 
@@ -42,8 +42,8 @@ ORDER BY CASE WHEN :backward::boolean THEN r.created_at END ASC, CASE WHEN :back
 SELECT o.id, o.reservation_id, o.reference, o.fingerprint, o.created_at, o.updated_at,
        x.item_id, x.quantity, x.backordered, x.shipped, x.cancelled, x.returned, x.unit_price, x.currency, i.part_number, i.fulfiller
 FROM orders o
-JOIN order_lines x ON x.store_id = o.store_id AND x.live = o.live AND x.order_id = o.id
-JOIN items i ON i.store_id = o.store_id AND i.live = o.live AND i.id = x.item_id
+JOIN order_lines x ON x.store_id = :store_id AND x.live = :live AND x.order_id = o.id
+JOIN items i ON i.store_id = :store_id AND i.live = :live AND i.id = x.item_id
 WHERE o.store_id = :store_id AND o.live = :live AND o.id = :id
 ORDER BY x.place
 
@@ -76,7 +76,7 @@ ORDER BY CASE WHEN :backward::boolean THEN o.created_at END ASC, CASE WHEN :back
 -- The reservations that hold units of an item at this moment, soonest to end first: why `reserved` is what it is.
 SELECT x.reservation_id AS id, x.quantity, x.backordered, x.expires_at, r.reference, r.created_at
 FROM reservation_lines x
-JOIN reservations r ON r.store_id = x.store_id AND r.live = x.live AND r.id = x.reservation_id
+JOIN reservations r ON r.store_id = :store_id AND r.live = :live AND r.id = x.reservation_id
 WHERE x.store_id = :store_id AND x.live = :live AND x.item_id = :id AND x.holding AND x.expires_at > :now
 ORDER BY x.expires_at, x.reservation_id LIMIT :limit
 
@@ -84,7 +84,7 @@ ORDER BY x.expires_at, x.reservation_id LIMIT :limit
 -- The orders that have open units of an item, oldest first: why `allocated` is what it is.
 SELECT x.order_id AS id, x.quantity - x.shipped - x.cancelled AS open, x.quantity, x.backordered, o.reference, o.created_at
 FROM order_lines x
-JOIN orders o ON o.store_id = x.store_id AND o.live = x.live AND o.id = x.order_id
+JOIN orders o ON o.store_id = :store_id AND o.live = :live AND o.id = x.order_id
 WHERE x.store_id = :store_id AND x.live = :live AND x.item_id = :id AND x.shipped + x.cancelled < x.quantity
 ORDER BY o.created_at, x.order_id LIMIT :limit
 
