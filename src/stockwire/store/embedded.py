@@ -9,6 +9,7 @@ private directory under /tmp does.
 import contextlib
 import fcntl
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -296,9 +297,7 @@ class Embedded:
 
     def _spawn(self) -> None:
         assert self._programs is not None
-        settings = dict(CONFIGURATION)
-        for since, more in CONFIGURATION_SINCE.items():
-            settings |= more if self._programs.version >= since else {}
+        settings = configuration(self._programs.version)
         folder = str(self._socket_folder(make=True)).replace('"', '""')
         settings["unix_socket_directories"] = f'"{folder}"'
         command = [str(self._programs.bin / "postgres"), "-D", str(self.cluster)]
@@ -391,6 +390,23 @@ class Embedded:
         self._make_folder(folder)
         private_file.write(self.data_dir / "socket.path", str(folder).encode() + b"\n", self._owner())
         return folder
+
+
+def configuration(version: int) -> dict[str, str]:
+    """The settings of a server of this version on this system."""
+    settings = dict(CONFIGURATION)
+    for since, more in CONFIGURATION_SINCE.items():
+        settings |= more if version >= since else {}
+    if _whole_disk_syncs_tell_errors():
+        settings["recovery_init_sync_method"] = "syncfs"  # after a crash: 0.1 s instead of an fsync of 1,000 files
+    return settings
+
+
+def _whole_disk_syncs_tell_errors() -> bool:
+    """Linux since 5.8; before, and elsewhere, every file is synchronised by itself."""
+    system = os.uname()
+    release = re.match(r"(\d+)\.(\d+)", system.release)
+    return system.sysname == "Linux" and release is not None and (int(release[1]), int(release[2])) >= (5, 8)
 
 
 def _locked(path: Path, owner: tuple[int, int] | None) -> IO[bytes]:
