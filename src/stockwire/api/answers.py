@@ -411,7 +411,7 @@ class Document(Answer):
 
     openapi: str
     info: dict[str, str]
-    paths: dict[str, dict[str, Any]]
+    paths: dict[str, dict[str, dict[str, Any]]]
 
 
 def page_of(kind: type) -> type[msgspec.Struct]:

@@ -23,14 +23,15 @@ from stockwire.ids import Ids
 from stockwire.ledger.loading import item_of, level_of
 from stockwire.store import reads
 
-Ids1000 = Annotated[tuple[UUID, ...], Meta(max_length=1000)]
+# As many as a head of 32 KiB has room for (R15).
+ManyIds = Annotated[tuple[UUID, ...], Meta(max_length=500)]
 Status = Literal["in_stock", "low_stock", "out_of_stock", "backordered"]
 
 
 class ItemQuery(Timed, frozen=True):
     """Filters of the list of items; those given must all hold."""
 
-    ids: Ids1000 | UnsetType = UNSET
+    ids: ManyIds | UnsetType = UNSET
     part_number: PartNumber | UnsetType = UNSET
     fulfiller: Fulfiller | UnsetType = UNSET
     product_id: ProductId | UnsetType = UNSET

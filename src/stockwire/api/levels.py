@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from stockwire import wire
 from stockwire.api.errors import Reply, refuse
-from stockwire.api.items import Ids1000, item_rows
+from stockwire.api.items import ManyIds, item_rows
 from stockwire.api.paging import Paged, Window, cut, page, window
 from stockwire.api.queries import QueryShape
 from stockwire.api.request import Request
@@ -20,14 +20,14 @@ from stockwire.ids import lowest_id
 from stockwire.ledger.loading import item_of, level_of
 from stockwire.store import reads
 
-Parts = Annotated[tuple[PartNumber, ...], Meta(max_length=1000, extra={"commas": False})]
+Parts = Annotated[tuple[PartNumber, ...], Meta(max_length=500, extra={"commas": False})]
 AtTime = Annotated[Moment, Meta(description="Answer as a read at this past time did.")]
 
 
 class LevelQuery(Paged, frozen=True):
     """Filters of the list of levels; those given must all hold."""
 
-    inventory_item_ids: Ids1000 | UnsetType = UNSET
+    inventory_item_ids: ManyIds | UnsetType = UNSET
     part_number: Parts | UnsetType = UNSET
     fulfiller: Fulfiller | UnsetType = UNSET
     available: bool | UnsetType = UNSET

@@ -177,6 +177,8 @@ def _tidy(schema: Any) -> Any:
     kept = {name: _tidy(part) for name, part in schema.items() if name != "title" or not isinstance(part, str)}
     if kept.get("required") == []:
         del kept["required"]
+    if kept.get("type") == "object" and not {"properties", "additionalProperties"} & kept.keys():
+        kept["additionalProperties"] = True  # a map of anything says so
     return kept
 
 

@@ -70,7 +70,7 @@ class Route:
     @property
     def refused_statuses(self) -> tuple[int, ...]:
         """Every status of a refusal that this route may give."""
-        found = {400, 500, 503, *self.refusals}
+        found = {400, 431, 500, 503, *self.refusals}
         if self.roles:
             found |= {401, 403}
         if self.parameters:
