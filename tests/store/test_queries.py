@@ -75,6 +75,14 @@ def test_a_query_must_say_what_it_is_for(tmp_path: Path) -> None:
         queries.load_path(file)
 
 
+@pytest.mark.parametrize("mark", ["", "^", "$", "!"])
+def test_a_name_that_would_be_dropped_is_refused(tmp_path: Path, mark: str) -> None:
+    file = tmp_path / "ends.sql"
+    file.write_text(f"-- name: one_cursor(){mark}\n-- Looks like aiosql's own.\nSELECT 1\n")
+    with pytest.raises(ValueError, match=r"ends\.sql: one_cursor"):
+        queries.load_path(file)
+
+
 @pytest.mark.parametrize("file", sorted(Path("src/stockwire/store/sql").glob("*.sql")), ids=lambda path: path.name)
 def test_every_file_of_queries_loads(file: Path) -> None:
     for name, query in queries.load(file.name).named.items():

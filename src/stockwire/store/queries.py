@@ -21,6 +21,7 @@ _METHODS = {
     SQLOperationType.INSERT_UPDATE_DELETE_MANY: "executemany",
     SQLOperationType.SCRIPT: "execute",
 }
+_CURSOR = "_cursor"  # the end of the name of what aiosql makes beside each query of rows, which nobody here uses
 
 
 class Query:
@@ -81,8 +82,12 @@ def load(filename: str) -> Any:
 def load_path(path: Path) -> Any:
     """The queries of any file. Each needs `-- name: some_name(first, second)^` and a line that says what it is for."""
     loaded = aiosql.from_path(path, _Reader, encoding="utf-8")  # type: ignore[arg-type]
-    names = [name for name in loaded.available_queries if not name.endswith("_cursor")]
-    return Queries(path.name, {name: _query(path.name, name, getattr(loaded, name)) for name in names})
+    read = {name: getattr(loaded, name) for name in loaded.available_queries}
+    named = {name: query for name, query in read.items() if not name.endswith(_CURSOR)}
+    made = {name + _CURSOR for name, query in named.items() if query.operation is SQLOperationType.SELECT}
+    for name in read.keys() - named.keys() - made:
+        raise ValueError(f"{path.name}: {name} cannot be told from what aiosql adds to each query of rows")
+    return Queries(path.name, {name: _query(path.name, name, query) for name, query in named.items()})
 
 
 def _query(source: str, name: str, read: Any) -> Query:
