@@ -7,7 +7,7 @@ from typing import Any
 
 from stockwire import wire
 from stockwire.ledger.journal import AnswerRow, EventRow, Journal, MovementRow
-from stockwire.store.batch import Batch, Columns
+from stockwire.store.batch import Batch, Columns, Proof, Trace
 
 _LEVEL_COLUMNS = 9
 
@@ -107,3 +107,32 @@ async def write(journal: Journal, batch: Batch) -> None:
         await batch.write_endpoint(row, (tuple(secret) for secret in known.secrets))
     if journal.endpoints_gone:
         await batch.forget_endpoints(list(journal.endpoints_gone))
+
+
+def trace_of(journal: Journal) -> Trace | None:
+    """A row by which the batch can be known again; None: it only counted refused units."""
+    if journal.movements:
+        row = journal.movements[0]
+        return Trace(journal.now, item_id=row.item_id, movement_id=row.id)
+    if journal.answers:
+        return Trace(journal.now, key=journal.answers[0].key, slice=journal.answers[0].slice)
+    if journal.audit:
+        return Trace(journal.now, audit_id=journal.audit[0].id)
+    if journal.reservations:
+        return Trace(journal.now, reservation_id=min(journal.reservations))
+    return None
+
+
+def proof_of(journal: Journal) -> Proof:
+    """What shows later that this journal was committed."""
+    proof = Proof()
+    if journal.events:
+        proof = proof._replace(event_id=journal.events[-1].id)
+    if journal.movements:
+        proof = proof._replace(item_id=journal.movements[-1].item_id, movement_id=journal.movements[-1].id)
+    if journal.audit:
+        proof = proof._replace(audit_id=journal.audit[-1].id)
+    if journal.answers:
+        last = journal.answers[-1]
+        proof = proof._replace(key=last.key, slice=last.slice, answered_at=journal.now)
+    return proof

@@ -15,16 +15,17 @@ from stockwire.ledger.deciding import Bench, Sealer
 from stockwire.ledger.journal import Journal
 from stockwire.ledger.loading import load_state
 from stockwire.ledger.needs import Needs
-from stockwire.ledger.rows import write
+from stockwire.ledger.rows import trace_of, write
 from stockwire.ledger.submission import Answer, LedgerId, Unavailable
 from stockwire.logs import named
 from stockwire.store import batch as steps
-from stockwire.store.batch import Batch
+from stockwire.store.batch import Batch, Trace
 from stockwire.store.database import UNREACHABLE, Connection, Database
 
 log = named("ledger")
 
 ASK_SECONDS = 5.0  # how long the outcome of a lost commit is asked for
+BATCHES_A_TURN = 50  # on one connection, before another ledger may have it
 PAUSE_SECONDS = 0.1  # between tries to reach a database that is away
 
 # What the server says when it has no room, is going away, or was told to give up: the same command may succeed later.
@@ -42,8 +43,10 @@ class _Done(NamedTuple):
 
     answers: list[tuple[Pending, Answer]]
     xid: str
+    trace: Trace | None
     position: int
     empty: bool
+    proof: Proof
 
 
 class Writer:
@@ -90,10 +93,12 @@ class Writer:
             self._task = None
 
     async def _serve(self) -> None:
-        """Batches on one connection, until nothing waits or the connection is lost."""
+        """Some batches on one connection, unless nothing waits or the connection is lost before."""
         try:
             async with self._database.ledger.acquire() as connection:
-                while self.backlog:
+                for _ in range(BATCHES_A_TURN):
+                    if not self.backlog:
+                        return
                     await self._one_batch(connection)
         except UNREACHABLE as fault:
             log.warning("ledger_unreachable", **self._named, fault=type(fault).__name__)
@@ -104,6 +109,7 @@ class Writer:
 
     async def _one_batch(self, connection: Connection) -> None:
         await steps.begin(connection, *self._ledger)
+        self.drop_overdue(asyncio.get_running_loop().time())
         taken = self.backlog.take()  # after the lock: what arrived while it was waited for joins this batch
         if taken:
             await self._carry_out(connection, taken)
@@ -142,7 +148,7 @@ class Writer:
         answers = [(pending, bench.answer(pending.submission)) for pending in taken]
         if not journal.empty:
             await write(journal, batch)
-        return _Done(answers, head["xid"], journal.state.position, journal.empty)
+        return _Done(answers, head["xid"], trace_of(journal), journal.state.position, journal.empty)
 
     def _answer(self, done: _Done) -> None:
         for pending, answer in done.answers:
@@ -159,29 +165,27 @@ class Writer:
         """The batch left no trace. One broken command must not harm the others: each runs alone (R13 a)."""
         try:
             await steps.rollback(connection)
-        except UNREACHABLE:
+        except Exception:
             self.backlog.put_back(taken)
             raise
         if len(taken) == 1:
             self._give_up(taken[0], fault)
             return
         log.warning("batch_split", **self._named, commands=len(taken), fault=type(fault).__name__)
-        while taken:
+        for place, pending in enumerate(taken):
             try:
-                await steps.begin(connection, *self._ledger)
-            except UNREACHABLE:
-                self.backlog.put_back(taken)
+                await self._alone(connection, pending)
+            except Exception:
+                self.backlog.put_back(taken[place + 1 :])
                 raise
-            await self._alone(connection, taken)
 
-    async def _alone(self, connection: Connection, taken: list[Pending]) -> None:
-        pending = taken.pop(0)
+    async def _alone(self, connection: Connection, pending: Pending) -> None:
         try:
-            await self._carry_out(connection, [pending])
-        except UNREACHABLE:
-            self.backlog.put_back(taken)
-            taken.clear()
+            await steps.begin(connection, *self._ledger)
+        except Exception:
+            self.backlog.put_back([pending])
             raise
+        await self._carry_out(connection, [pending])
 
     def _give_up(self, pending: Pending, fault: Exception) -> None:
         if isinstance(fault, _PASSING):
@@ -197,7 +201,7 @@ class Writer:
 
     async def _after_loss(self, taken: list[Pending], done: _Done | None) -> None:
         """The connection is gone. Before COMMIT was sent nothing was changed; after, only the server knows (R13 b)."""
-        outcome = "aborted" if done is None or done.empty else await self._outcome_of(done.xid)
+        outcome = "aborted" if done is None or done.empty else await self._outcome_of(done)
         log.warning("commit_lost", **self._named, outcome=outcome, commands=len(taken))
         if outcome == "committed" and done is not None:
             self._answer(done)
@@ -208,23 +212,24 @@ class Writer:
             for pending in taken:
                 self._fail(pending, Unavailable("outcome_unknown", message))
 
-    async def _outcome_of(self, xid: str) -> str | None:
-        """What became of a transaction: asked until the server knows it, for some seconds."""
+    async def _outcome_of(self, done: _Done) -> str | None:
+        """What became of a batch: asked until the server knows it, for some seconds. None: nobody can tell."""
         deadline = asyncio.get_running_loop().time() + ASK_SECONDS
         while asyncio.get_running_loop().time() < deadline:
             try:
                 async with asyncio.timeout_at(deadline):
-                    outcome = await self._ask(xid)
-            except UNREACHABLE:
+                    outcome = await self._ask(done)
+            except Exception as fault:  # whatever it is, those who wait for this batch must be answered
+                log.warning("outcome_not_told", **self._named, fault=type(fault).__name__)
                 outcome = "in progress"
             if outcome != "in progress":
                 return outcome
             await asyncio.sleep(PAUSE_SECONDS)
         return None
 
-    async def _ask(self, xid: str) -> str | None:
+    async def _ask(self, done: _Done) -> str | None:
         connection = await self._database.connect()
         try:
-            return await steps.outcome_of(connection, xid)
+            return await steps.outcome_of(connection, done.xid, *self._ledger, done.trace)
         finally:
             await connection.close()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
+import asyncpg
 from asyncpg import Record
 
 from stockwire.store.database import Connection
@@ -39,6 +40,18 @@ _COPIED = {
 }
 
 
+class Proof(NamedTuple):
+    """Rows that one batch alone can have written, and that nothing changes afterwards; None: it wrote none of a kind."""
+
+    event_id: str | None = None
+    item_id: str | None = None
+    movement_id: str | None = None
+    audit_id: str | None = None
+    key: str | None = None
+    slice: int | None = None
+    answered_at: datetime | None = None
+
+
 async def begin(connection: Connection, store_id: int, live: bool) -> None:
     """Begin a batch: the head's lock, and nothing read in the statement that waited for it."""
     await connection.execute(
@@ -57,10 +70,33 @@ async def rollback(connection: Connection) -> None:
     await connection.execute("ROLLBACK")
 
 
-async def outcome_of(connection: Connection, xid: str) -> str | None:
-    """`committed`, `aborted`, `in progress`, or None where the server no longer knows (R13)."""
-    outcome: str | None = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid)
-    return outcome
+class Trace(NamedTuple):
+    """What only this batch can have written: one row that is enough to know it by, the other columns null."""
+
+    now: datetime
+    item_id: str | None = None
+    movement_id: str | None = None
+    key: str | None = None
+    slice: int | None = None
+    audit_id: str | None = None
+    reservation_id: str | None = None
+
+
+async def outcome_of(connection: Connection, store_id: int, live: bool, xid: str, proof: Proof) -> str | None:
+    """`committed`, `aborted`, `in progress`, or None where nobody can tell (R13).
+
+    A server that crashed gives the ids of the transactions that it lost to new ones. So an id from the future was lost,
+    and an id that is committed is only the batch's if a row of the batch is there.
+    """
+    try:
+        outcome: str | None = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid)
+    except InvalidParameterValueError:
+        return "aborted"
+    if outcome in ("aborted", "in progress"):
+        return outcome
+    if await connection.fetchval(_sql.is_written.sql, store_id, live, *proof):
+        return "committed"
+    return "aborted" if outcome == "committed" and any(proof) else None
 
 
 async def look_at_tables(connection: Connection) -> None:

@@ -211,3 +211,23 @@ VALUES (:store_id, :live, :endpoint_id::uuid, :id::uuid, :secret, :created_at, :
 -- name: forget_endpoints(store_id, live, ids)!
 -- Endpoints that are deleted, with their secrets.
 DELETE FROM endpoints WHERE store_id = :store_id AND live = :live AND id = ANY(:ids::uuid[])
+
+-- name: find_trace(store_id, live, now, item_id, movement_id, key, slice, audit_id, reservation_id)$
+-- Whether a row that only one batch can have written is there: asked when the answer to its COMMIT was lost.
+SELECT EXISTS (SELECT FROM movements
+               WHERE store_id = :store_id AND live = :live AND item_id = :item_id::uuid AND id = :movement_id::uuid)
+    OR EXISTS (SELECT FROM answers
+               WHERE store_id = :store_id AND live = :live AND key = :key::text AND slice = :slice::smallint AND created_at = :now::timestamptz)
+    OR EXISTS (SELECT FROM audit_log
+               WHERE store_id = :store_id AND live = :live AND id = :audit_id::uuid)
+    OR EXISTS (SELECT FROM reservations
+               WHERE store_id = :store_id AND live = :live AND id = :reservation_id::text AND updated_at = :now::timestamptz)
+
+-- name: is_written(store_id, live, event_id, item_id, movement_id, audit_id, key, slice, answered_at)
+-- Whether a batch is in the database, by rows that it alone can have written. Nulls name nothing.
+SELECT EXISTS (SELECT FROM events e WHERE e.store_id = :store_id AND e.live = :live AND e.id = :event_id::uuid)
+  OR EXISTS (SELECT FROM movements m WHERE m.store_id = :store_id AND m.live = :live AND m.item_id = :item_id::uuid AND m.id = :movement_id::uuid)
+  OR EXISTS (SELECT FROM audit_log l WHERE l.store_id = :store_id AND l.live = :live AND l.id = :audit_id::uuid)
+  OR EXISTS (
+    SELECT FROM answers a
+    WHERE a.store_id = :store_id AND a.live = :live AND a.key = :key::text AND a.slice = :slice::smallint AND a.created_at = :answered_at::timestamptz)
