@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from tests.architecture.tracked import ROOT, our_text, tracked
+from tests.architecture.tracked import ROOT, SOURCE, our_text, tracked
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -63,6 +63,15 @@ def test_every_route_is_documented() -> None:
         for route in room("stockwire.api.routes").ROUTES
     }
     assert {tuple(row) for row in table("http.md", "method", "path", "roles", "what")} == there
+
+
+def test_every_room_is_described() -> None:
+    rows = re.findall(
+        r"(?m)^\| (`.+?) \|", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## A reservation")[0]
+    )
+    described = {name.rstrip("/") for row in rows for name in re.findall(r"`(\w+)/?`", row)}
+    there = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert described == there - {"__init__", "__main__"}
 
 
 def markdown() -> list[Path]:
