@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection as SqlConnection
 
-LOCK = 0x5354_4F43_4B57  # "STOCKW": migrations and the first start take it, on all machines of a database
+LOCK = 0x5354_4F43_4B57  # "STOCKW": migrations take it, on all machines of a database; the first start takes the next
 LOCK_SECONDS = 120
 
 
@@ -72,24 +72,23 @@ def refuse_newer(version: str | None) -> None:
 
 
 @contextmanager
-def locked(dsn: str) -> Iterator[Any]:
-    """A psycopg connection in autocommit that holds the advisory lock of migrations and first start."""
+def _locked(dsn: str) -> Iterator[None]:
+    """While this runs nobody else migrates."""
     import psycopg
 
     with psycopg.connect(dsn, autocommit=True, connect_timeout=10, application_name="stockwire migrate") as connection:
         connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        yield connection  # the lock goes with the connection
+        yield  # the lock goes with the connection
 
 
 def upgrade(dsn: str) -> tuple[str | None, str]:
     """Brings the database to the code's schema; the versions before and after. WrongSchema: it is newer."""
-    with locked(dsn):
-        return upgrade_under_lock(dsn)
+    with _locked(dsn):
+        return _upgrade(dsn)
 
 
-def upgrade_under_lock(dsn: str) -> tuple[str | None, str]:
-    """As `upgrade`, for a caller inside `locked`."""
+def _upgrade(dsn: str) -> tuple[str | None, str]:
     import psycopg
     import sqlalchemy
     from alembic.runtime.environment import EnvironmentContext
