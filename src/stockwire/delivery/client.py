@@ -1,4 +1,4 @@
-"""One POST to an address that a user chose: vetted, pinned, bounded in time and size. No redirects, no proxy.
+"""One POST to an address that a user chose: vetted, pinned, bounded in time and size. No redirects.
 
 aiohttp asks its resolver for names only, so literal addresses are vetted here, and the peer of every connection once
 more before a byte is written to it.
