@@ -7,7 +7,7 @@ from typing import Any
 
 from stockwire import wire
 from stockwire.ledger.journal import AnswerRow, EventRow, Journal, MovementRow
-from stockwire.store.batch import Batch, Columns, Proof, Trace
+from stockwire.store.batch import Batch, Columns, Trace
 
 _LEVEL_COLUMNS = 9
 
@@ -121,18 +121,3 @@ def trace_of(journal: Journal) -> Trace | None:
     if journal.reservations:
         return Trace(journal.now, reservation_id=min(journal.reservations))
     return None
-
-
-def proof_of(journal: Journal) -> Proof:
-    """What shows later that this journal was committed."""
-    proof = Proof()
-    if journal.events:
-        proof = proof._replace(event_id=journal.events[-1].id)
-    if journal.movements:
-        proof = proof._replace(item_id=journal.movements[-1].item_id, movement_id=journal.movements[-1].id)
-    if journal.audit:
-        proof = proof._replace(audit_id=journal.audit[-1].id)
-    if journal.answers:
-        last = journal.answers[-1]
-        proof = proof._replace(key=last.key, slice=last.slice, answered_at=journal.now)
-    return proof

@@ -46,7 +46,6 @@ class _Done(NamedTuple):
     trace: Trace | None
     position: int
     empty: bool
-    proof: Proof
 
 
 class Writer:

@@ -40,18 +40,6 @@ _COPIED = {
 }
 
 
-class Proof(NamedTuple):
-    """Rows that one batch alone can have written, and that nothing changes afterwards; None: it wrote none of a kind."""
-
-    event_id: str | None = None
-    item_id: str | None = None
-    movement_id: str | None = None
-    audit_id: str | None = None
-    key: str | None = None
-    slice: int | None = None
-    answered_at: datetime | None = None
-
-
 async def begin(connection: Connection, store_id: int, live: bool) -> None:
     """Begin a batch: the head's lock, and nothing read in the statement that waited for it."""
     await connection.execute(
@@ -82,21 +70,22 @@ class Trace(NamedTuple):
     reservation_id: str | None = None
 
 
-async def outcome_of(connection: Connection, store_id: int, live: bool, xid: str, proof: Proof) -> str | None:
+async def outcome_of(connection: Connection, xid: str, store_id: int, live: bool, trace: Trace | None) -> str | None:
     """`committed`, `aborted`, `in progress`, or None where nobody can tell (R13).
 
-    A server that crashed gives the ids of the transactions that it lost to new ones. So an id from the future was lost,
-    and an id that is committed is only the batch's if a row of the batch is there.
+    A server that crashed gives the numbers of the transactions that it lost to new ones. So a number from the future
+    was lost, and one that is committed is the batch's only if a row of the batch is there.
     """
     try:
         outcome: str | None = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid)
-    except InvalidParameterValueError:
+    except asyncpg.InvalidParameterValueError:
         return "aborted"
     if outcome in ("aborted", "in progress"):
         return outcome
-    if await connection.fetchval(_sql.is_written.sql, store_id, live, *proof):
+    if trace is not None and await connection.fetchval(_sql.find_trace.sql, store_id, live, *trace):
         return "committed"
-    return "aborted" if outcome == "committed" and any(proof) else None
+    lasting = trace is not None and trace.reservation_id is None  # a reservation may have been written again since
+    return "aborted" if outcome == "committed" and lasting else None
 
 
 async def look_at_tables(connection: Connection) -> None:

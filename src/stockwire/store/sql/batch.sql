@@ -222,12 +222,3 @@ SELECT EXISTS (SELECT FROM movements
                WHERE store_id = :store_id AND live = :live AND id = :audit_id::uuid)
     OR EXISTS (SELECT FROM reservations
                WHERE store_id = :store_id AND live = :live AND id = :reservation_id::text AND updated_at = :now::timestamptz)
-
--- name: is_written(store_id, live, event_id, item_id, movement_id, audit_id, key, slice, answered_at)
--- Whether a batch is in the database, by rows that it alone can have written. Nulls name nothing.
-SELECT EXISTS (SELECT FROM events e WHERE e.store_id = :store_id AND e.live = :live AND e.id = :event_id::uuid)
-  OR EXISTS (SELECT FROM movements m WHERE m.store_id = :store_id AND m.live = :live AND m.item_id = :item_id::uuid AND m.id = :movement_id::uuid)
-  OR EXISTS (SELECT FROM audit_log l WHERE l.store_id = :store_id AND l.live = :live AND l.id = :audit_id::uuid)
-  OR EXISTS (
-    SELECT FROM answers a
-    WHERE a.store_id = :store_id AND a.live = :live AND a.key = :key::text AND a.slice = :slice::smallint AND a.created_at = :answered_at::timestamptz)
