@@ -138,15 +138,15 @@ ROWS = {
     ),
     "webhooks.create": Row(
         lambda s: s.webhooks.create(
-            "http://x", ["inventory.*"], oauth={"clientID": "c"}, headers={"X-A": "1"}, max_concurrency=2
+            "http://x", ["inventory.*"], filters={"partNumbers": ["A"]}, headers={"X-A": "1"}, max_concurrency=2
         ),
         "POST /v1/webhooks",
         HOOK,
         body={
             "address": "http://x",
             "types": ["inventory.*"],
-            "oauth": {"clientID": "c"},
             "headers": {"X-A": "1"},
+            "filters": {"partNumbers": ["A"]},
             "maxConcurrency": 2,
         },
     ),
@@ -171,23 +171,12 @@ ROWS = {
         body={"expirePreviousInHours": 1},
     ),
     "webhooks.safelist": Row(lambda s: s.webhooks.safelist(), "GET /v1/safelist"),
-    "webhooks.test": Row(
-        lambda s: s.webhooks.test("w", "inventory.out_of_stock"),
-        "POST /v1/webhooks/w/test",
-        body={"type": "inventory.out_of_stock"},
-    ),
-    "webhooks.replay": Row(
-        lambda s: s.webhooks.replay("w", status="failed", dry_run=True),
-        "POST /v1/webhooks/w/replay",
-        body={"status": "failed", "dryRun": True},
-    ),
     "deliveries.list": Row(
         lambda s: s.deliveries.list(webhook_id="w", status="failed").page(),
         "GET /v1/deliveries",
         query={"limit": "1000", "webhookId": "w", "status": "failed"},
     ),
     "deliveries.get": Row(lambda s: s.deliveries.get("d"), "GET /v1/deliveries/d", {"id": "d"}),
-    "deliveries.redeliver": Row(lambda s: s.deliveries.redeliver("d"), "POST /v1/deliveries/d/redeliver", body={}),
     "me": Row(lambda s: s.me(), "GET /v1/me", {"role": "admin"}),
     "fulfillers": Row(lambda s: s.fulfillers(), "GET /v1/fulfillers"),
     "audit_log": Row(lambda s: s.audit_log(limit=2).page(), "GET /v1/audit-log", query={"limit": "2"}),

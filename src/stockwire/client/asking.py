@@ -14,7 +14,6 @@ _TIME_FILTERS = {
     "created_before": "createdTime[lt]",
     "created_until": "createdTime[lte]",
 }
-_IRREGULAR = {"user_name": "userName", "client_id": "clientID", **_TIME_FILTERS}
 
 
 class Listed(TypedDict, total=False):
@@ -31,7 +30,7 @@ class Listed(TypedDict, total=False):
 @cache
 def wire_name(name: str) -> str:
     first, *rest = name.split("_")
-    return _IRREGULAR.get(name) or first + "".join(word.capitalize() for word in rest)
+    return _TIME_FILTERS.get(name) or first + "".join(word.capitalize() for word in rest)
 
 
 def named(fields: Mapping[str, Any]) -> dict[str, Any]:

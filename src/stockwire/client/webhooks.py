@@ -42,14 +42,12 @@ class Webhooks:
         enabled: bool | None = None,
         transport_type: str | None = None,
         authentication: Mapping[str, str] | None = None,
-        oauth: Mapping[str, str] | None = None,
         description: str | None = None,
         headers: Mapping[str, str] | None = None,
         filters: Mapping[str, Sequence[str]] | None = None,
         ordering: str | None = None,
         timeout_seconds: int | None = None,
         max_concurrency: int | None = None,
-        rate_limit_per_second: int | None = None,
         idempotency_key: str | None = None,
     ) -> Webhook:
         """Subscribe an address to event types (`inventory.*` names a group); the answer holds the first `secret`."""
@@ -60,14 +58,12 @@ class Webhooks:
                 "enabled": enabled,
                 "transport_type": transport_type,
                 "authentication": authentication,
-                "oauth": oauth,
                 "description": description,
                 "headers": headers,
                 "filters": filters,
                 "ordering": ordering,
                 "timeout_seconds": timeout_seconds,
                 "max_concurrency": max_concurrency,
-                "rate_limit_per_second": rate_limit_per_second,
             }
         )
         made: Webhook = await self._transport.call("POST", WEBHOOKS, Webhook, body=body, key=idempotency_key)
@@ -89,14 +85,12 @@ class Webhooks:
         enabled: bool | UnsetType = UNSET,
         transport_type: str | UnsetType = UNSET,
         authentication: Mapping[str, str] | UnsetType | None = UNSET,
-        oauth: Mapping[str, str] | UnsetType | None = UNSET,
         description: str | UnsetType | None = UNSET,
         headers: Mapping[str, str] | UnsetType | None = UNSET,
         filters: Mapping[str, Sequence[str]] | UnsetType | None = UNSET,
         ordering: str | UnsetType | None = UNSET,
         timeout_seconds: int | UnsetType | None = UNSET,
         max_concurrency: int | UnsetType | None = UNSET,
-        rate_limit_per_second: int | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> Webhook:
         """Edit: what is left out stays, None clears. Switched on again, it receives what happens from then on."""
@@ -107,14 +101,12 @@ class Webhooks:
                 "enabled": enabled,
                 "transport_type": transport_type,
                 "authentication": authentication,
-                "oauth": oauth,
                 "description": description,
                 "headers": headers,
                 "filters": filters,
                 "ordering": ordering,
                 "timeout_seconds": timeout_seconds,
                 "max_concurrency": max_concurrency,
-                "rate_limit_per_second": rate_limit_per_second,
             }
         )
         path = _webhook(webhook_id)
@@ -143,18 +135,6 @@ class Webhooks:
         answer: dict[str, Any] = await self._transport.call("GET", "/v1/safelist", dict[str, Any])
         return answer
 
-    async def test(self, webhook_id: str, event_type: str) -> dict[str, Any]:
-        """Send a sample event of this type now; gives the attempt."""
-        return await self._job(f"{_webhook(webhook_id)}/test", {"type": event_type})
-
-    async def replay(self, webhook_id: str, **asked: Any) -> dict[str, Any]:
-        """Send a range again (`since`, `until`, `types`, `status`, `dry_run`); gives the job."""
-        return await self._job(f"{_webhook(webhook_id)}/replay", given(asked))
-
-    async def _job(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = await self._transport.call("POST", path, dict[str, Any], body=body)
-        return answer
-
 
 class Deliveries:
     """`client.deliveries`"""
@@ -169,12 +149,6 @@ class Deliveries:
         """One delivery with every attempt."""
         found: Delivery = await self._transport.call("GET", f"{DELIVERIES}/{segment(delivery_id)}", Delivery)
         return found
-
-    async def redeliver(self, delivery_id: str) -> dict[str, Any]:
-        """One more attempt, at once, whatever the state."""
-        path = f"{DELIVERIES}/{segment(delivery_id)}/redeliver"
-        answer: dict[str, Any] = await self._transport.call("POST", path, dict[str, Any], body={})
-        return answer
 
 
 def _webhook(webhook_id: str) -> str:
