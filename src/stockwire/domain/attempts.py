@@ -28,13 +28,11 @@ class Verdict(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a delivery stands."""
+    """Where a delivery stands after an attempt. What is cancelled is cancelled without one (R19)."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-    CANCELLED = "cancelled"
-    SUPERSEDED = "superseded"
 
 
 class Outcome(NamedTuple):
