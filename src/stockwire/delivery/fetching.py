@@ -52,11 +52,11 @@ class Fetching:
             events = await self._events(connection, ledger, cursor, lanes)
             full = len(events) == MOST_EVENTS
             upto = events[-1].position if full else cursor.head
-            batch = Batch(events, lanes, self._lanes, Ids(self._clock.now()))
-            inserted = await deliveries.fan_out(connection, ledger, upto, batch.claim, batch.new)
+            made = FanOut(events, lanes, self._lanes, Ids(self._clock.now()))
+            inserted = await deliveries.fan_out(connection, ledger, upto, made.claim, made.new)
         # Only after the commit, and only if every row was new: then the leases are ours.
-        if inserted == len(batch.new):
-            self._lanes.add(ledger, batch.held, taken_at)
+        if inserted == len(made.new):
+            self._lanes.add(ledger, made.held, taken_at)
         self._lanes.look(lanes)
         return full
 
@@ -116,7 +116,7 @@ class Fetching:
         return self._lanes.update(ledger, self._endpoints.read(ledger[1], rows))
 
 
-class Batch:
+class FanOut:
     """The deliveries of some events: `new` to insert, of which `held` are claimed by us as far as lanes have room."""
 
     def __init__(self, events: Sequence[EventRow], lanes: Sequence[Lane], all_lanes: Lanes, ids: Ids) -> None:
