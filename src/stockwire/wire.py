@@ -1,4 +1,4 @@
-"""Names on the wire: the one place where the domain's objects become the contract's JSON (contract §1–§6).
+"""Names on the wire: the one place where the domain's objects become JSON as docs/reference says (http.md, events.md).
 
 Every function gives JSON-ready values; `encode` makes the bytes. Ledger answers, events and reads all pass here,
 so the same object always looks the same.
@@ -15,6 +15,7 @@ import msgspec
 from stockwire.domain.promises import Endpoint, Order, Reservation
 from stockwire.domain.refusals import Reason, Refusal
 from stockwire.domain.stock import Item, Level, Product
+from stockwire.logs import redact
 
 encode = msgspec.json.Encoder().encode
 
@@ -85,7 +86,7 @@ def products(known: Iterable[Product]) -> list[dict[str, str | None]]:
 
 
 def item(known: Item, level: Level, live: bool) -> dict[str, Any]:
-    """An inventory item with its numbers (contract §2)."""
+    """An inventory item with its numbers."""
     return {
         "id": known.id,
         "partNumber": known.part_number,
@@ -111,7 +112,7 @@ def item(known: Item, level: Level, live: bool) -> dict[str, Any]:
 
 
 def level(known: Item, numbers: Level, live: bool) -> dict[str, Any]:
-    """An item's level (contract §2)."""
+    """An item's level."""
     available = numbers.available
     return {
         "inventoryItemId": known.id,
@@ -157,7 +158,7 @@ def movement(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reservation(known: Reservation, items: Mapping[str, Item], live: bool) -> dict[str, Any]:
-    """A reservation (contract §4). `items` holds at least those of its lines."""
+    """A reservation. `items` holds at least those of its lines."""
     return {
         "id": known.id,
         "status": known.status,
@@ -175,7 +176,7 @@ def reservation(known: Reservation, items: Mapping[str, Item], live: bool) -> di
 
 
 def order(known: Order, items: Mapping[str, Item], live: bool) -> dict[str, Any]:
-    """An order (contract §4). `items` holds at least those of its lines."""
+    """An order. `items` holds at least those of its lines."""
     return {
         "id": known.id,
         "status": known.status,
@@ -206,7 +207,7 @@ def _line_item(known: Item) -> dict[str, Any]:
 
 
 def endpoint(known: Endpoint, live: bool, shown: Mapping[str, Any], delivery: Mapping[str, Any]) -> dict[str, Any]:
-    """A webhook (contract §6). `shown`: what may be told of credentials; `delivery`: how its deliveries fare."""
+    """A webhook. `shown`: what may be told of credentials; `delivery`: how its deliveries fare."""
     settings = known.settings
     return {
         "id": known.id,
@@ -232,7 +233,7 @@ def endpoint(known: Endpoint, live: bool, shown: Mapping[str, Any], delivery: Ma
     }
 
 
-# ---- events (contract §5): the first eight keys of the object, and the envelope, are what existing consumers parse
+# ---- events: the first eight keys of the object, and the envelope, are what existing consumers parse
 
 
 def inventory_object(
@@ -351,7 +352,7 @@ def fault(refusal: Refusal) -> dict[str, Any]:
     return {
         "code": refusal.reason.value,
         "parameter": refusal.where or None,
-        "message": refusal.message,
+        "message": redact(refusal.message),  # it may repeat what the client sent
         **dict(refusal.facts),
     }
 

@@ -1,4 +1,4 @@
-"""Events: the list, the pull feed and the live stream (contract §5, R16)."""
+"""Events: the list, the pull feed and the live stream (R16)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""Reservations and orders (contract §4)."""
+"""Reservations and orders."""
 
 from collections.abc import Sequence
 from typing import Any, Unpack

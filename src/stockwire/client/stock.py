@@ -1,4 +1,4 @@
-"""Items, their levels, changes of stock and the ledger of movements (contract §2 and §3)."""
+"""Items, their levels, changes of stock and the ledger of movements."""
 
 from collections.abc import Sequence
 from datetime import datetime

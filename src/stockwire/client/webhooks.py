@@ -1,4 +1,4 @@
-"""Webhooks and their deliveries (contract §6)."""
+"""Webhooks and their deliveries."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
