@@ -7,7 +7,6 @@ import json
 import re
 import secrets
 import string
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from stockwire.ids import Ids
@@ -97,7 +96,7 @@ async def _store_id(connection: Connection, store: str) -> int:
 async def _note(
     connection: Connection, store_id: int, live: bool, action: str, subject: str, details: dict[str, Any]
 ) -> None:
-    line = Ids(datetime.now(UTC)).next()
+    line = Ids(await _sql.now(connection)).next()
     await _sql.note_key(connection, store_id, live, line, _OPERATOR, action, subject, json.dumps(details))
 
 

@@ -42,6 +42,10 @@ UPDATE keys SET revoked_at = coalesce(revoked_at, statement_timestamp())
 WHERE store_id = :store_id AND (id::text = :named OR last_four = :named)
 RETURNING id, live, role, prefix, last_four, revoked_at
 
+-- name: now()$
+-- The time that an id of the audit log is made of (R5).
+SELECT statement_timestamp()
+
 -- name: note_key(store_id, live, id, actor, action, subject, details)!
 -- A line in the audit log.
 INSERT INTO audit_log (store_id, live, id, actor, action, subject, details, created_at)
