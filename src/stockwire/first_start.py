@@ -38,8 +38,7 @@ async def prepare(database: Database, settings: Settings) -> KeyRing:
             version = await migrate.version_of(connection)
         migrate.check(version)
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        ring = KeyRing((own_key(settings.data_dir),) if settings.embedded else settings.secret_key)
-        await _check(connection, ring)
+        ring = await _ring(connection, settings)
         if settings.embedded and await keys.count_stores(connection) == 0:
             await _first_store(connection, settings)
         return ring
@@ -56,11 +55,21 @@ async def _migrate(dsn: str) -> None:
         raise migrate.WrongSchema("the migration failed; its error stands above")
 
 
-async def _check(connection: Connection, ring: KeyRing) -> None:
+async def _ring(connection: Connection, settings: Settings) -> KeyRing:
+    """The keys given, or an embedded database's own, which is made only while nothing is sealed yet."""
     sealed = await _sql.read_check(connection)
+    known = settings.secret_key
+    if settings.embedded and not known:
+        known = (own_key(settings.data_dir, make=sealed is None),)
+    ring = KeyRing(known)
     if sealed is None:
         await _sql.write_check(connection, ring.seal(_KNOWN_TEXT))
-        return
+    else:
+        _check(ring, sealed)
+    return ring
+
+
+def _check(ring: KeyRing, sealed: bytes) -> None:
     try:
         ring.open(sealed)
     except CannotOpen:

@@ -6,14 +6,13 @@ from pathlib import Path
 MAX_BYTES = 1024 * 1024
 
 
-def write(path: Path, data: bytes, owner: tuple[int, int] | None = None) -> None:
-    """Replaces the file with `data`, mode 0600, on disk when it returns. `owner` is (uid, gid), for root alone."""
+def write(path: Path, data: bytes) -> None:
+    """Replaces the file with `data`, mode 0600, on disk when it returns. Root's is the folder's owner's."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
-            if owner is not None:
-                os.fchown(file.fileno(), *owner)
+            give(file.fileno(), path.parent)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -22,6 +21,13 @@ def write(path: Path, data: bytes, owner: tuple[int, int] | None = None) -> None
         fresh.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def give(handle: int, folder: Path) -> None:
+    """As root, makes an open file that of its folder's owner, who could not use it otherwise."""
+    if os.geteuid() == 0:
+        found = folder.stat()
+        os.fchown(handle, found.st_uid, found.st_gid)
 
 
 def read(path: Path) -> bytes | None:

@@ -57,10 +57,15 @@ class KeyRing:
         return self._ring
 
 
-def own_key(data_dir: Path) -> str:
-    """The key of an embedded database, made at the first start and kept beside it, readable by its owner alone."""
+def own_key(data_dir: Path, *, make: bool = True) -> str:
+    """The key of an embedded database, made at the first start and kept beside it, readable by its owner alone.
+
+    WrongSetting: it is not there and may not be made any more, because another sealed what the database holds.
+    """
     path = data_dir / FILE
     known = private_file.read(path)
+    if known is None and not make:
+        raise WrongSetting("secret_key", f"{path} is gone, and with it the key to this database's secrets: restore it")
     if known is None:
         private_file.write(path, base64.urlsafe_b64encode(os.urandom(32)) + b"\n")
         known = private_file.read(path) or b""

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from stockwire.sealing import own_key
 from stockwire.store.embedded import Embedded, EmbeddedFailure
 from stockwire.store.embedded_programs import Account, as_account, closed_to
 from tests import engines
@@ -49,6 +50,7 @@ def test_root_runs_it_as_the_owner_of_the_data_directory(folder: Path) -> None:
         server.start()
         assert Path(f"/proc/{server.pid}").stat().st_uid == owner.uid
         assert mode(data) == 0o700
+        own_key(data)
         assert {path.lstat().st_uid for path in data.iterdir()} == {owner.uid}
     finally:
         server.stop()

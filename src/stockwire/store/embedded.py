@@ -159,7 +159,7 @@ class Embedded:
         try:
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._account = account(self.data_dir, self.cluster)
-            self._lock = _locked(self.data_dir / "lock", self._owner())
+            self._lock = _locked(self.data_dir / "lock")
         except PermissionError as fault:
             raise EmbeddedFailure(f"cannot use the data directory {self.data_dir}: {fault.strerror}") from None
 
@@ -195,11 +195,6 @@ class Embedded:
 
     # What the server needs around it
 
-    def _owner(self) -> tuple[int, int] | None:
-        """Who owns the files we write: the directory's owner if that is not root."""
-        found = self.data_dir.stat()
-        return (found.st_uid, found.st_gid) if os.geteuid() == 0 and found.st_uid != 0 else None
-
     def _usable_programs(self) -> Programs:
         found = find_programs(self._pg_bin)
         if self._account is None:
@@ -221,7 +216,7 @@ class Embedded:
         making = self.data_dir / "postgres.making"
         _remove(making)
         passwords = Passwords(os.urandom(24).hex(), os.urandom(24).hex())
-        write_passwords(self.data_dir, passwords, self._owner())
+        write_passwords(self.data_dir, passwords)
         self._make_folder(making)
         self._initdb(making, passwords.superuser)
         self._run_single(
@@ -236,7 +231,7 @@ class Embedded:
         assert self._programs is not None
         socket_folder = self._socket_folder(make=True)
         password_file = socket_folder / "password"
-        private_file.write(password_file, password.encode() + b"\n", self._account)
+        private_file.write(password_file, password.encode() + b"\n")
         arguments = ["--pgdata", str(folder), "--username", SUPERUSER, "--pwfile", str(password_file)]
         arguments += ["--auth=scram-sha-256", "--encoding=UTF8", "--data-checksums", "--no-instructions"]
         try:
@@ -351,8 +346,7 @@ class Embedded:
             path.replace(path.with_suffix(".log.1"))
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         file = os.fdopen(handle, "ab")
-        if (owner := self._owner()) is not None:
-            os.fchown(file.fileno(), *owner)
+        private_file.give(handle, path.parent)
         file.seek(0, os.SEEK_END)
         return file
 
@@ -388,7 +382,7 @@ class Embedded:
             raise EmbeddedFailure("the database's socket directory is gone: start the server again")
         folder = Path("/tmp") / f"stockwire-{os.urandom(8).hex()}"  # noqa: S108 - private, made new, 0700
         self._make_folder(folder)
-        private_file.write(self.data_dir / "socket.path", str(folder).encode() + b"\n", self._owner())
+        private_file.write(self.data_dir / "socket.path", str(folder).encode() + b"\n")
         return folder
 
 
@@ -409,7 +403,7 @@ def _whole_disk_syncs_tell_errors() -> bool:
     return system.sysname == "Linux" and release is not None and (int(release[1]), int(release[2])) >= (5, 8)
 
 
-def _locked(path: Path, owner: tuple[int, int] | None) -> IO[bytes]:
+def _locked(path: Path) -> IO[bytes]:
     """The file, locked for as long as it stays open. It names the process, for the message to the next one."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     file = os.fdopen(handle, "r+b", buffering=0)
@@ -419,8 +413,7 @@ def _locked(path: Path, owner: tuple[int, int] | None) -> IO[bytes]:
         holder = file.read(20).decode("ascii", "replace").strip()
         file.close()
         raise DataDirectoryInUse(f"data directory {path.parent} is in use by process {holder or 'unknown'}") from None
-    if owner is not None:
-        os.fchown(file.fileno(), *owner)
+    private_file.give(handle, path.parent)
     file.truncate(0)
     file.write(f"{os.getpid()}\n".encode())
     return file

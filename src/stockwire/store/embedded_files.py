@@ -67,8 +67,8 @@ def socket_files(folder: Path) -> list[Path]:
     return [folder / f".s.PGSQL.{PORT}", folder / f".s.PGSQL.{PORT}.lock"]
 
 
-def write_passwords(data_dir: Path, passwords: Passwords, owner: tuple[int, int] | None) -> None:
-    private_file.write(data_dir / PASSWORDS, json.dumps(passwords._asdict()).encode() + b"\n", owner)
+def write_passwords(data_dir: Path, passwords: Passwords) -> None:
+    private_file.write(data_dir / PASSWORDS, json.dumps(passwords._asdict()).encode() + b"\n")
 
 
 def read_passwords(data_dir: Path) -> Passwords:
