@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import site
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -117,6 +119,7 @@ class Supervisor:
         self._signals: list[signal.Signals] = []
         self._launch_at = 0.0
         self._announced = False
+        self._counts = share_counts() if settings.workers > 1 else None
 
     def run(self) -> int:
         """Serve until a signal; the exit code. EmbeddedFailure and CannotListen: it could not start."""
@@ -238,6 +241,8 @@ class Supervisor:
                 process.kill()
                 process.wait()
         os.close(self._held)
+        if self._counts is not None:
+            shutil.rmtree(self._counts, ignore_errors=True)
         if self._run_file is not None and self._embedded is not None and self._embedded.claimed:
             self._run_file.forget()
         if self._embedded is not None:
@@ -252,6 +257,13 @@ def _children(settings: Settings) -> Iterator[Child]:
     others = tuple(role for role in settings.role if role != "api")
     if others:
         yield Child(others, 0)
+
+
+def share_counts() -> Path:
+    """A new directory where the API processes count together: whichever answers `/metrics` tells of all of them."""
+    folder = tempfile.mkdtemp(prefix="stockwire-counts-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    return Path(folder)
 
 
 def python(module: str, *arguments: str) -> list[str]:

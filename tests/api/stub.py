@@ -38,6 +38,7 @@ class StubPool:
         self.asked = 0
         self.revoked = False
         self.fault: Exception | None = None
+        self.rows: list[dict[str, Any]] = []
 
     async def fetchrow(self, _sql: str, store: str, live: bool, digest: bytes) -> dict[str, Any] | None:
         self.asked += 1
@@ -47,6 +48,14 @@ class StubPool:
         if self.revoked or (store, live, digest) != ("acme", False, hashlib.sha256(KEY.encode()).digest()):
             return None
         return {"id": "1", "store_id": 1, "role": "admin", "fulfiller": None, "digest": digest}
+
+    async def fetch(self, _sql: str) -> list[dict[str, Any]]:
+        return self.rows
+
+    async def fetchval(self, _sql: str) -> str:
+        if self.fault is not None:
+            raise self.fault
+        return "0/0"
 
 
 class StubDatabase:

@@ -398,12 +398,20 @@ class Health(Answer):
     status: Literal["ok"]
 
 
+class Lateness(Answer):
+    """How long the oldest delivery that is due has waited."""
+
+    late: bool
+    oldest_due_seconds: Annotated[float, Meta(ge=0)]
+
+
 class Readiness(Answer):
     """Whether the process can do its work, and why not."""
 
     status: Literal["ready", "unready"]
     role: Literal["api"]
     reason: str | None
+    deliveries: Lateness
 
 
 class Document(Answer):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-import logging
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -13,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from stockwire import logs
 from stockwire.api.auth import bearer, leaks_key
 from stockwire.api.errors import Reply, refusals, refuse, unavailable
 from stockwire.api.inbound import Gone, Receive, read_body, wrong_kind
@@ -21,7 +21,7 @@ from stockwire.api.route import Route, Streaming, Table
 from stockwire.ledger.submission import Unavailable
 from stockwire.store.database import UNREACHABLE, UnusableDatabase
 
-log = logging.getLogger(__name__)
+log = logs.named("api")
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 # (route, status, seconds) of each answer, for the metrics
@@ -80,11 +80,12 @@ class Api:
         except Unavailable as fault:
             return unavailable(fault.code, fault.message, fault.retry_after)
         except _DATABASE_AWAY as fault:
-            log.warning("event=database_away request=%s fault=%s", request_id.decode(), type(fault).__name__)
+            log.warning("database_away", request=request_id.decode(), fault=type(fault).__name__)
             return unavailable("service_unavailable", "The database does not answer; nothing was done.", 1)
         except Exception:
-            log.exception(
-                "event=request_failed request=%s route=%s %s", request_id.decode(), found[0].method, found[0].path
+            route = found[0]
+            log.error(
+                "request_failed", exc_info=True, request=request_id.decode(), route=f"{route.method} {route.path}"
             )
             return refuse(500, "internal_server_error", "The server failed; its log has the reason.")
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from stockwire import wire
 from stockwire.domain.refusals import Refusal
+from stockwire.logs import redact
 
 Header = tuple[bytes, bytes]
 
@@ -46,7 +47,7 @@ def refuse(
     status: int, code: str, message: str, parameter: str | None = None, headers: tuple[Header, ...] = (), **facts: Any
 ) -> Reply:
     """A refusal with one fault."""
-    fault = {"code": code, "parameter": parameter, "message": message, **facts}
+    fault = {"code": code, "parameter": parameter, "message": redact(message), **facts}
     return Reply(status, wire.encode(wire.errors(status, [fault])), headers)
 
 

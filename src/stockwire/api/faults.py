@@ -13,6 +13,7 @@ from msgspec import inspect
 
 from stockwire.domain.refusals import Reason, Refusal
 from stockwire.domain.stock import LARGEST
+from stockwire.logs import redact
 
 # U+0000–001F, and halves of characters that are not one: neither belongs in a name, nor in a PostgreSQL text.
 UNPRINTABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
@@ -66,7 +67,7 @@ def inside(where: str, name: str) -> str:
 
 def shown(text: str) -> str:
     """A client's text, fit for a message."""
-    return UNPRINTABLE.sub("?", text[:_SHOWN])
+    return redact(UNPRINTABLE.sub("?", text[:_SHOWN]))
 
 
 def _struct(walk: Walk, value: Any, wanted: inspect.StructType, where: str) -> Any:

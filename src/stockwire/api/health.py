@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 
 import asyncpg
 
+from stockwire import logs
 from stockwire.api.errors import Reply, ok
+from stockwire.api.metrics import queues_of
 from stockwire.api.request import Request
 from stockwire.store import reads
 from stockwire.store.database import UNREACHABLE, Database, UnusableDatabase, plain
 
-log = logging.getLogger(__name__)
+log = logs.named("api")
 
+LATE_SECONDS = 60.0  # of a delivery: from here it is called late
 _REMEMBERED_SECONDS = 1.0  # anybody may ask; the database is asked this often at most
 _PATIENCE_SECONDS = 5.0
 _AWAY: tuple[type[Exception], ...] = (*UNREACHABLE, UnusableDatabase, asyncpg.PostgresError)
@@ -26,12 +28,16 @@ async def alive(_request: Request) -> Reply:
 
 
 class Readiness:
-    """Whether a batch could commit: found out by a commit that is written to disk and changes nothing."""
+    """Whether a batch could commit: found out by a commit that is written to disk and changes nothing.
+
+    How late deliveries are is told beside it and decides nothing: webhook trouble never stops selling.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._asked_at = 0.0
         self._reason: str | None = None
+        self.late_seconds = 0.0  # of the oldest delivery that is due
         self._asking: asyncio.Task[str | None] | None = None
 
     async def reason(self) -> str | None:
@@ -45,8 +51,10 @@ class Readiness:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 await reads.service.commit_mark(self._database.work)
+                queues = await queues_of(self._database)
+                self.late_seconds = max((row["oldest_due_seconds"] or 0.0 for row in queues), default=0.0)
         except _AWAY as fault:
-            log.warning("event=not_ready fault=%s", type(fault).__name__)
+            log.warning("not_ready", fault=type(fault).__name__)
             return plain(fault)
         else:
             return None
@@ -57,7 +65,10 @@ class Readiness:
 
 async def ready(request: Request) -> Reply:
     """Whether this process can do its work."""
-    reason = await request.doors.readiness.reason()
+    readiness = request.doors.readiness
+    reason = await readiness.reason()
+    late = readiness.late_seconds
+    about = {"role": "api", "deliveries": {"late": late > LATE_SECONDS, "oldestDueSeconds": round(late, 1)}}
     if reason is None:
-        return ok({"status": "ready", "role": "api", "reason": None})
-    return ok({"status": "unready", "role": "api", "reason": "The database cannot commit."}, 503)
+        return ok({"status": "ready", "reason": None, **about})
+    return ok({"status": "unready", "reason": "The database cannot commit.", **about}, 503)

@@ -67,6 +67,7 @@ def _config(api: Api) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # what clients send wrongly is answered, not logged
         access_log=False,
         proxy_headers=False,
         server_header=False,

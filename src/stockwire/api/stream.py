@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from itertools import islice
@@ -18,6 +17,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Meta, UnsetType
 
+from stockwire import logs
 from stockwire.api.errors import Reply, refuse
 from stockwire.api.events import (
     EXAMINED,
@@ -43,7 +43,7 @@ from stockwire.store.database import UNREACHABLE, UnusableDatabase
 if TYPE_CHECKING:
     from stockwire.store.database import Database
 
-log = logging.getLogger(__name__)
+log = logs.named("api")
 
 KEPT_EVENTS = 1_000
 PAGE = 500
@@ -126,7 +126,7 @@ class Tail:
             try:
                 await self._read()
             except _AWAY as fault:
-                log.warning("event=tail_unreachable ledger=%s fault=%s", self._ledger, type(fault).__name__)
+                log.warning("tail_unreachable", store_id=self._ledger.store_id, fault=type(fault).__name__)
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _read(self) -> None:

@@ -67,9 +67,9 @@ SESSION = {
     "tcp_keepalives_count": str(KEEPALIVE["count"]),
     "tcp_user_timeout": str(KEEPALIVE["user_timeout_ms"]),
 }
-# Of the work and reads pools, whose statements look a few rows up by key. A hash or merge join would read a whole ledger
-# for them, and so would a plan kept from when the tables were empty (487 deliveries a second instead of 4,000). Planned
-# with the values asked with, a filter that is not given costs nothing.
+# Of the work and reads pools, whose statements look a few rows up by key. A hash or merge join would read a whole
+# ledger for them, and so would a plan kept from when the tables were empty (487 deliveries a second instead of 4,000).
+# Planned with the values asked with, a filter that is not given costs nothing.
 LOOK_UPS = SESSION | {"enable_hashjoin": "off", "enable_mergejoin": "off", "plan_cache_mode": "force_custom_plan"}
 READ_ONLY = LOOK_UPS | {"default_transaction_read_only": "on"}
 
