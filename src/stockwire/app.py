@@ -125,7 +125,7 @@ def _role(
         return worker.run(database, ledger, settings, ring, stop)
     from stockwire import housekeeping
 
-    return housekeeping.run(database, ledger, settings, ring, stop)
+    return housekeeping.run(database, ledger, stop)
 
 
 def _leave_when_told(stop: asyncio.Event, lifeline: int) -> None:

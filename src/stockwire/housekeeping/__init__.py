@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from stockwire.housekeeping import audit_ledgers, expire_holds, prune_answers, prune_deliveries, prune_events
 from stockwire.ledger import Ledger
@@ -32,7 +32,7 @@ JOBS = (
 )
 
 
-async def run(database: Database, ledger: Ledger, settings: Any, keyring: Any, stop: asyncio.Event) -> None:
+async def run(database: Database, ledger: Ledger, stop: asyncio.Event) -> None:
     """Run every job on time until `stop` is set. A job that fails is logged and tried again at its next time."""
     rounds = [asyncio.create_task(_keep_running(job, database, ledger), name=job.name) for job in JOBS]
     await stop.wait()
