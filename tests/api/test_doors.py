@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from stockwire.api import auth
+from stockwire.api.peer import Peer, peer_of
+from stockwire.config import Settings
 from stockwire.ledger import Answer, Unavailable
 from tests.api.stub import CHANGE, KEY, StubDatabase, StubLedger, line_to, post, stub_server
 
@@ -188,5 +191,47 @@ async def test_metrics_are_for_a_key_or_this_machine() -> None:
     assert (await exchange(get("/metrics")))[0] == 200
     assert (await exchange(get("/metrics", f"Authorization: Bearer {KEY}")))[0] == 200
     assert (await exchange(get("/metrics", "Authorization: Bearer nonsense")))[0] == 401
-    assert (await exchange(get("/metrics", "X-Forwarded-For: 203.0.113.9")))[0] == 401
+    assert (await exchange(get("/metrics", "X-Forwarded-For: 127.0.0.1")))[0] == 401
     assert (await exchange(get("/metrics").replace(b"localhost", b"rebound.example")))[0] == 401
+
+
+TEN = ("10.0.0.0/8",)
+
+
+class Seen:
+    """As much of a request as tells who sent it."""
+
+    def __init__(self, client: str, host: str, trusted: tuple[str, ...] = (), **headers: str) -> None:
+        self.scope = {"client": (client, 1234)}
+        self.headers = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+        self.headers[b"host"] = host.encode()
+        self.doors = SimpleNamespace(settings=Settings(trusted_proxies=trusted))
+
+
+@pytest.mark.parametrize(
+    ("seen", "address", "host"),
+    [
+        (Seen("127.0.0.1", "localhost:8080"), "127.0.0.1", "localhost"),
+        (Seen("::1", "[::1]:8080"), "::1", "::1"),
+        (Seen("10.0.0.9", "[fd00::5]"), "10.0.0.9", "fd00::5"),
+        (Seen("127.0.0.1", "localhost", x_forwarded_for="10.1.1.1"), None, "localhost"),
+        (Seen("127.0.0.1", "localhost", x_real_ip="10.1.1.1"), None, "localhost"),
+        (Seen("10.0.0.9", "a", TEN, x_forwarded_for="203.0.113.7", x_forwarded_host="shop:443"), "203.0.113.7", "shop"),
+        (Seen("10.0.0.9", "a", TEN, x_forwarded_for="127.0.0.1, 203.0.113.7, 10.0.0.1"), "203.0.113.7", "a"),
+        (Seen("10.0.0.9", "a", TEN, x_forwarded_for="nonsense"), None, "a"),
+        (Seen("192.0.2.1", "a", TEN, x_forwarded_for="127.0.0.1", x_forwarded_host="localhost"), None, "a"),
+    ],
+)  # fmt: skip
+def test_only_a_trusted_proxy_is_believed(seen: Any, address: str | None, host: str) -> None:
+    """R25: what stands before the first hop that is not ours, anybody may have written."""
+    peer = peer_of(seen)
+    assert (None if peer.address is None else str(peer.address), peer.host) == (address, host)
+    assert peer.on_this_machine is (address in ("127.0.0.1", "::1") and host in ("localhost", "::1"))
+
+
+async def test_a_browser_is_served_under_known_names_only() -> None:
+    """R15: a page of somebody else must not reach this server under its own name."""
+    for host, status in (("localhost", 200), ("127.0.0.1:80", 200), ("[::1]:80", 200), ("rebound.example", 400)):
+        assert (await exchange(get("/docs").replace(b"localhost", host.encode())))[0] == status
+    named = Peer(None, "shop.example")
+    assert named.asked_for(("shop.example",)) and not named.asked_for(())

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 
-from stockwire.api.errors import Header, Reply
+from stockwire.api.errors import Header, Reply, refuse
+from stockwire.api.faults import shown
 from stockwire.api.openapi import document
+from stockwire.api.peer import peer_of
 from stockwire.api.request import Request
 from stockwire.domain.events import CATALOGUE
 
@@ -98,6 +100,10 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
     return f"<details id='{name}'><summary><code>{name}</code> {about}</summary><pre>{escape(text)}</pre></details>"
 
 
-async def docs(_request: Request) -> Reply:
-    """The page."""
+async def docs(request: Request) -> Reply:
+    """The page, for browsers that asked for this server by a name that it goes by."""
+    peer = peer_of(request)
+    if not peer.asked_for(request.doors.settings.hosts):
+        message = f"This server does not go by the name {shown(peer.host)}: name it in STOCKWIRE_HOSTS."
+        return refuse(400, "invalid_parameter", message, "Host")
     return Reply(200, _page(), SECURITY, b"text/html; charset=utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from stockwire.api.auth import bearer
 from stockwire.api.errors import Reply, refuse
+from stockwire.api.peer import peer_of
 from stockwire.api.request import Request
 from stockwire.api.route import READERS, Route
 from stockwire.store.queries import load
@@ -91,23 +91,4 @@ async def _allowed(request: Request) -> bool:
     if key is not None:
         caller = await request.doors.keys.caller(key)
         return caller is not None and caller.role in READERS
-    return on_this_machine(request)
-
-
-def on_this_machine(request: Request) -> bool:
-    """Whether a client without a key sits at this machine, and is no browser that some page led here.
-
-    Behind a proxy on the same machine everybody would; the headers that a proxy adds tell.
-    """
-    client = request.scope["client"]
-    if client is not None and not ipaddress.ip_address(client[0]).is_loopback:
-        return False
-    forwarded = any(name.startswith(b"x-forwarded") or name == b"forwarded" for name in request.headers)
-    return not forwarded and host_name(request) in ("localhost", "127.0.0.1", "::1")
-
-
-def host_name(request: Request) -> str:
-    """The name in `Host`, without port and brackets."""
-    host = request.headers.get(b"host", b"").decode("latin-1").lower()
-    name, _, port = host.rpartition(":")
-    return (name if port.isdigit() else host).strip("[]")
+    return peer_of(request).on_this_machine
