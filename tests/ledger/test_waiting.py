@@ -59,8 +59,9 @@ async def test_a_process_that_was_stopped_runs_nothing_that_has_waited_too_long(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R6: it wakes with the lock granted at last, and no time to sweep between."""
-    item = await shop.item(quantity=10)
+    monkeypatch.setattr("stockwire.ledger._SWEEP_SECONDS", 60)
     monkeypatch.setattr(backlog, "PATIENCE_SECONDS", 0.3)
+    item = await shop.item(quantity=10)
     async with head_locked(shop):
         asked = asyncio.create_task(shop.ask(order("o1")))
         await asyncio.sleep(0.1)
@@ -179,8 +180,9 @@ async def test_closing_finishes_what_waits_and_takes_nothing_more(shop: Shop) ->
     assert await shop.level(item) == (10, 0, 5)
 
 
-async def test_a_busy_store_leaves_room_for_another(shop: Shop, dsn: str) -> None:
+async def test_a_busy_store_leaves_room_for_another(shop: Shop, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More busy ledgers than connections: each gets its turn."""
+    monkeypatch.setattr(backlog, "BATCH_LINES", 10)  # something always waits for the next batch
     await shop.item(quantity=10**9)
     database = await Database.open(dsn, sizes=(1, 2, 2))
     quiet, ledger = await new_store(database), Ledger(database)
