@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from stockwire.store.embedded_programs import Programs, copied
+import pytest
+
+from stockwire.store.embedded_programs import EmbeddedFailure, Programs, copied
 
 
 def test_r24_the_shared_libraries_beside_the_package_come_along(tmp_path: Path) -> None:
@@ -20,3 +22,9 @@ def test_r24_the_shared_libraries_beside_the_package_come_along(tmp_path: Path) 
     assert (programs / "../../../wheel.libs/libpq.so").resolve().is_file()  # where the wheel's rpath looks
     assert not (programs.parent / "include").exists()
     assert copied(Programs(installed / "bin", 18), tmp_path) == programs
+
+
+@pytest.mark.parametrize("odd", ['a"b', "a$b", "a`b", "a\\b"])
+def test_r24_a_directory_that_initdb_could_not_name_is_refused(tmp_path: Path, odd: str) -> None:
+    with pytest.raises(EmbeddedFailure, match="choose a data directory whose name has none of"):
+        copied(Programs(tmp_path / "bin", 18), tmp_path / odd)

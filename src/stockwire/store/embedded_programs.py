@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 OLDEST_VERSION = 15
 NOBODY = 65534
+SPOIL_A_SHELL = set('"$`\\\n')  # inside double quotes, where initdb puts the path of its neighbour
 
 
 class EmbeddedFailure(Exception):  # noqa: N818 - said to the person who starts the server
@@ -150,6 +151,11 @@ def copied(programs: Programs, data_dir: Path) -> Path:
     """The programs copied once to where every account can run them: root's own, 755, in the data directory (R24)."""
     import shutil
 
+    if set(str(data_dir)) & SPOIL_A_SHELL:
+        raise EmbeddedFailure(
+            f"initdb, which calls postgres through a shell, cannot be run from {data_dir}: "
+            "choose a data directory whose name has none of " + " ".join(sorted(SPOIL_A_SHELL - {"\n"}))
+        )
     source = programs.bin.parent
     target = data_dir / f"programs-{programs.version}-{_stamp(source)}"
     if not target.exists():
