@@ -67,6 +67,16 @@ async def test_orders_and_reservations_page_by_their_own_ids(shop: Shop) -> None
         assert await ids(shop, f"/v1/{kind}?limit=2&endingBefore=z") == ["m", "b"]
 
 
+@pytest.mark.parametrize("kind", ["orders", "reservations", "events"])
+async def test_a_cursor_that_names_nothing_is_no_end_of_the_list(shop: Shop, kind: str) -> None:
+    await shop.item("A", 100)
+    made = await shop.post(f"/v1/{kind}", {"id": "one", "items": [{"partNumber": "A", "quantity": 1}]})
+    last = (await shop.get("/v1/events")).body["data"][-1]["id"] if made.status == 405 else "one"
+    assert (await shop.get(f"/v1/{kind}?startingAfter={last}")).body == {"data": [], "hasMore": False}
+    for name in ("startingAfter", "endingBefore"):
+        assert (await shop.get(f"/v1/{kind}?{name}={NOBODY}")).faults == [("invalid_parameter", name)]
+
+
 async def test_movements_of_several_items_are_merged_in_order(shop: Shop) -> None:
     await shop.item("A", 5)
     await shop.item("A", 5, fulfiller=OTHER)

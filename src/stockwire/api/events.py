@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from stockwire.api.errors import Reply, not_found, refuse
 from stockwire.api.faults import Amiss, shown, uuid_of
-from stockwire.api.paging import Paged, Timed, cut, span, window
+from stockwire.api.paging import Paged, Timed, cut, no_cursor, span, window
 from stockwire.api.queries import QueryShape
 from stockwire.api.request import Request
 from stockwire.api.shapes import PartNumber, given
@@ -114,6 +114,8 @@ async def listed(request: Request) -> Reply:
     else:
         items = await reads.items.items_named(reading, *ledger, None, only.part, only.fulfiller)
         rows = await reads.events.event_page_of(reading, *ledger, [row["id"] for row in items], *filters)
+    if not rows and asked.cursor is not None and await reads.events.event(reading, *ledger, asked.cursor) is None:
+        return no_cursor(asked)
     found, more = cut(rows, asked)
     return Reply(200, b'{"data":[' + _joined(found) + b'],"hasMore":' + (b"true}" if more else b"false}"))
 

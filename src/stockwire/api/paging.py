@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from stockwire import wire
-from stockwire.api.errors import Reply
+from stockwire.api.errors import Reply, refuse
 from stockwire.api.faults import Amiss
 from stockwire.api.shapes import Moment, given
 from stockwire.domain.refusals import Reason
@@ -67,6 +67,12 @@ def window(query: Paged) -> Window:
     if query.ending_before is not UNSET:
         return Window(query.limit + 1, query.ending_before, True)
     return Window(query.limit + 1, given(query.starting_after), False)
+
+
+def no_cursor(asked: Window) -> Reply:
+    """400 for a cursor that names nothing: an empty page would look like the end of the list."""
+    name = "endingBefore" if asked.backward else "startingAfter"
+    return refuse(400, "invalid_parameter", f"`{name}` names nothing.", name)
 
 
 class Span(NamedTuple):

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from stockwire import wire
 from stockwire.api.errors import Reply, not_found, ok
 from stockwire.api.faults import shown
-from stockwire.api.paging import Timed, cut, page, span, window
+from stockwire.api.paging import Timed, cut, no_cursor, page, span, window
 from stockwire.api.queries import QueryShape
 from stockwire.api.request import Request
 from stockwire.domain.stock import Item
@@ -41,9 +41,21 @@ def _item(row: Any) -> Item:
     return Item(str(row["item_id"]), row["part_number"], row["fulfiller"], False, (), None, None, {}, *times)
 
 
+async def _reservation(request: Request, named: str) -> list[Any]:
+    rows: list[Any] = await reads.promises.reservation_lines(
+        request.doors.database.reads, *request.caller.ledger, named
+    )
+    return rows
+
+
+async def _order(request: Request, named: str) -> list[Any]:
+    rows: list[Any] = await reads.promises.order_lines(request.doors.database.reads, *request.caller.ledger, named)
+    return rows
+
+
 async def reservation(request: Request) -> Reply:
     """One reservation."""
-    rows = await reads.promises.reservation_lines(request.doors.database.reads, *request.caller.ledger, request.path[0])
+    rows = await _reservation(request, request.path[0])
     if not rows:
         return not_found(f"There is no reservation {shown(request.path[0])}.")
     return ok(wire.reservation(reservations_of(rows)[0], _items(rows), request.live))
@@ -60,6 +72,8 @@ async def reservations(request: Request) -> Reply:
         asked.backward,
         asked.limit,
     )
+    if not rows and asked.cursor is not None and not await _reservation(request, asked.cursor):
+        return no_cursor(asked)
     items = _items(rows)
     found, more = cut(reservations_of(rows), asked)
     return page([wire.reservation(known, items, request.live) for known in found], more)
@@ -67,7 +81,7 @@ async def reservations(request: Request) -> Reply:
 
 async def order(request: Request) -> Reply:
     """One order."""
-    rows = await reads.promises.order_lines(request.doors.database.reads, *request.caller.ledger, request.path[0])
+    rows = await _order(request, request.path[0])
     if not rows:
         return not_found(f"There is no order {shown(request.path[0])}.")
     return ok(wire.order(orders_of(rows)[0], _items(rows), request.live))
@@ -84,6 +98,8 @@ async def orders(request: Request) -> Reply:
         asked.backward,
         asked.limit,
     )
+    if not rows and asked.cursor is not None and not await _order(request, asked.cursor):
+        return no_cursor(asked)
     items = _items(rows)
     found, more = cut(orders_of(rows), asked)
     return page([wire.order(known, items, request.live) for known in found], more)
