@@ -17,7 +17,7 @@ from stockwire.store.embedded import find_programs  # noqa: E402
 from tests.engines import programs_folder  # noqa: E402
 
 FIRST, AGAIN = "embedded-18", "system"
-ON_EVERY_ENGINE = ("tests/store", "tests/ledger", "tests/api", "tests/concurrency", "tests/delivery")
+ON_EVERY_ENGINE = ("tests/store", "tests/ledger", "tests/api", "tests/delivery")
 STRICT = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
