@@ -38,7 +38,7 @@ async def prepare(database: Database, settings: Settings) -> KeyRing:
             version = await migrate.version_of(connection)
         migrate.check(version)
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
-        ring = await _ring(connection, settings)
+        ring = await key_ring(connection, settings)
         if settings.embedded and await keys.count_stores(connection) == 0:
             await _first_store(connection, settings)
         return ring
@@ -55,16 +55,19 @@ async def _migrate(dsn: str) -> None:
         raise migrate.WrongSchema("the migration failed; its error stands above")
 
 
-async def _ring(connection: Connection, settings: Settings) -> KeyRing:
-    """The keys given, or an embedded database's own, which is made only while nothing is sealed yet."""
+async def key_ring(connection: Connection, settings: Settings, *, make: bool = True) -> KeyRing:
+    """The keys given, or an embedded database's own, which is made only while nothing is sealed yet.
+
+    WrongSetting: they do not open what the database keeps sealed. With `make` false nothing is written.
+    """
     sealed = await _sql.read_check(connection)
     known = settings.secret_key
     if settings.embedded and not known:
-        known = (own_key(settings.data_dir, make=sealed is None),)
+        known = (own_key(settings.data_dir, make=make and sealed is None),)
     ring = KeyRing(known)
-    if sealed is None:
+    if sealed is None and make:
         await _sql.write_check(connection, ring.seal(_KNOWN_TEXT))
-    else:
+    elif sealed is not None:
         _check(ring, sealed)
     return ring
 

@@ -83,7 +83,7 @@ async def test_a_wrong_key_is_one_clear_line() -> None:
 )
 async def test_a_missing_or_wrong_setting_is_named(settings: dict[str, str], named: str) -> None:
     done = await run(None, "items", "export", **settings)
-    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert named in done.stderr
 
 

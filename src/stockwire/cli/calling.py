@@ -3,12 +3,13 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import typer
 import uvloop
 
 from stockwire import config
+from stockwire.cli.leaving import UNFIT, leave
 from stockwire.client import ApiError, Retries, Stockwire
 
 T = TypeVar("T")
@@ -28,12 +29,6 @@ def call(work: Callable[[Stockwire], Awaitable[T]], *, connections: int = 64, re
         raise typer.Exit(130) from None
 
 
-def leave(line: str) -> NoReturn:
-    """Say why in one line and end with exit code 1."""
-    typer.echo(f"stockwire: {line}", err=True)
-    raise typer.Exit(1)
-
-
 async def _with_shop(
     work: Callable[[Stockwire], Awaitable[T]], url: str, key: str, connections: int, retries: Retries
 ) -> T:
@@ -46,9 +41,9 @@ def server_and_key() -> tuple[str, str]:
     try:
         settings = config.load({}, os.environ)
     except config.WrongSetting as wrong:
-        leave(f"setting {wrong}")
+        leave(f"setting {wrong}", UNFIT)
     if not settings.key:
-        leave(NO_KEY)
+        leave(NO_KEY, UNFIT)
     return settings.url, settings.key
 
 

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stockwire.cli.at_database import DatabaseOption, DataDir, Json, settings_of, with_connection
+from stockwire.config import Settings, WrongSetting
+from stockwire.first_start import key_ring
 from stockwire.store import migrate
 from stockwire.store.audit import audit
 from stockwire.store.database import Connection
@@ -45,16 +47,17 @@ def doctor(
 
       stockwire doctor --data-dir ./data
     """
-    settings_of(database, data_dir)
-    findings = with_connection(lambda connection: _look(connection, not no_audit), database, data_dir)
+    settings = settings_of(database, data_dir)
+    findings = with_connection(lambda connection: _look(connection, settings, not no_audit), database, data_dir)
     _show(findings, as_json)
     raise typer.Exit(0 if all(finding.ok for finding in findings) else 1)
 
 
-async def _look(connection: Connection, with_audit: bool) -> list[Finding]:
+async def _look(connection: Connection, settings: Settings, with_audit: bool) -> list[Finding]:
     findings = [Finding("configuration", True, "every setting can be used")]
     findings.append(Finding("schema", True, f"{await migrate.version_of(connection)}"))
     findings.append(await _server(connection))
+    findings.append(await _secret_key(connection, settings))
     findings.append(await _clock(connection))
     findings += [finding async for finding in _queues(connection)]
     if with_audit:
@@ -67,6 +70,17 @@ async def _server(connection: Connection) -> Finding:
     row = await _sql.server(connection)
     said = f"PostgreSQL {row['version']}, fsync {row['fsync']}, full_page_writes {row['full_page_writes']}"
     return Finding("database", True, f"{said}, synchronous_commit {row['synchronous_commit']}")
+
+
+async def _secret_key(connection: Connection, settings: Settings) -> Finding:
+    """The key that opens what the database keeps sealed: without it, signing secrets are lost."""
+    if not settings.embedded and not settings.secret_key:
+        return Finding("secret key", True, "not given to this command, so not tried")
+    try:
+        await key_ring(connection, settings, make=False)
+    except WrongSetting as wrong:
+        return Finding("secret key", False, wrong.problem)
+    return Finding("secret key", True, "opens what the database keeps sealed")
 
 
 async def _clock(connection: Connection) -> Finding:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, BinaryIO
 import msgspec
 import typer
 
-from stockwire.cli.calling import call, leave
+from stockwire.cli.calling import call
+from stockwire.cli.leaving import leave
 from stockwire.client import Stockwire
 from stockwire.client.paging import Listing
 

@@ -10,8 +10,9 @@ from typing import Annotated, Any, TextIO
 import typer
 from msgspec import UNSET
 
-from stockwire.cli.calling import call, leave
+from stockwire.cli.calling import call
 from stockwire.cli.item_rows import COLUMNS, BadRow, Row, WrongHeaderError, fields_of, read_rows
+from stockwire.cli.leaving import leave
 from stockwire.client import ApiError, Change, NewItem, Stockwire
 from stockwire.client.errors import ErrorBody
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stockwire.cli.at_database import DatabaseOption, DataDir, Json, with_connection
-from stockwire.cli.calling import leave
+from stockwire.cli.leaving import leave
 from stockwire.store import keys
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)

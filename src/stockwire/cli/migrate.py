@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from stockwire.cli.at_database import DatabaseOption, DataDir, address_of, settings_of
-from stockwire.cli.calling import leave
+from stockwire.cli.leaving import UNFIT, leave
 from stockwire.store import migrate as migrations
 
 
@@ -24,5 +24,5 @@ def migrate(*, database: DatabaseOption = None, data_dir: DataDir = None) -> Non
         try:
             before, after = migrations.upgrade(address)
         except (migrations.WrongSchema, psycopg.Error) as fault:
-            leave(str(fault).strip())
+            leave(" ".join(str(fault).split()), UNFIT)
     typer.echo(f"The schema is {after}" + ("." if before == after else f"; it was {before or 'not there'}."))

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stockwire.cli.calling import call, leave, server_and_key
+from stockwire.cli.calling import call, server_and_key
+from stockwire.cli.leaving import leave
 from stockwire.client import Retries, Stockwire
 from stockwire.replay import evidence, showing
 from stockwire.replay.journal import Journal
