@@ -46,6 +46,19 @@ async def test_a_database_that_cannot_commit_makes_the_process_unready(monkeypat
     assert seen == [(200, "ready"), (503, "unready"), (200, "ready")]
 
 
+async def test_a_role_says_itself_what_troubles_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R23: not whether a batch could commit, but whether the role's own work is done."""
+    monkeypatch.setattr(health, "_REMEMBERED_SECONDS", -1.0)
+    database = StubDatabase()
+    late: list[str] = []
+    readiness = health.Readiness(database, {"deliver": lambda: None, "housekeep": lambda: "late" if late else None})
+    assert (readiness.role, await readiness.reason()) == ("deliver,housekeep", None)
+    late.append("expire_holds")
+    assert await readiness.reason() == "late"
+    database.reads.fault = ConnectionRefusedError(111, "refused")
+    assert await readiness.reason() == "The database does not answer."
+
+
 async def test_late_deliveries_are_told_and_stop_nothing() -> None:
     database = StubDatabase()
     database.reads.rows = [
