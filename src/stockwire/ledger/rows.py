@@ -120,4 +120,6 @@ def trace_of(journal: Journal) -> Trace | None:
         return Trace(journal.now, audit_id=journal.audit[0].id)
     if journal.reservations:
         return Trace(journal.now, reservation_id=min(journal.reservations))
+    if journal.orders:
+        return Trace(journal.now, order_id=min(journal.orders))
     return None

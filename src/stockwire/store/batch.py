@@ -68,24 +68,30 @@ class Trace(NamedTuple):
     slice: int | None = None
     audit_id: str | None = None
     reservation_id: str | None = None
+    order_id: str | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether nothing writes the row again, so that its absence tells as well."""
+        return self.reservation_id is None and self.order_id is None
 
 
 async def outcome_of(connection: Connection, xid: str, store_id: int, live: bool, trace: Trace | None) -> str | None:
     """`committed`, `aborted`, `in progress`, or None where nobody can tell (R13).
 
     A server that crashed gives the numbers of the transactions that it lost to new ones. So a number from the future
-    was lost, and one that is committed is the batch's only if a row of the batch is there.
+    was lost, and one that is committed is the batch's only if a row of the batch is there. A batch without a trace
+    refused everything: its answers are true either way.
     """
     try:
         outcome: str | None = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid)
     except asyncpg.InvalidParameterValueError:
         return "aborted"
-    if outcome in ("aborted", "in progress"):
+    if outcome in ("aborted", "in progress") or trace is None:
         return outcome
-    if trace is not None and await connection.fetchval(_sql.find_trace.sql, store_id, live, *trace):
+    if await connection.fetchval(_sql.find_trace.sql, store_id, live, *trace):
         return "committed"
-    lasting = trace is not None and trace.reservation_id is None  # a reservation may have been written again since
-    return "aborted" if outcome == "committed" and lasting else None
+    return "aborted" if outcome == "committed" and trace.lasting else None
 
 
 async def look_at_tables(connection: Connection) -> None:

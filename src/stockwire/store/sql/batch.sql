@@ -212,7 +212,7 @@ VALUES (:store_id, :live, :endpoint_id::uuid, :id::uuid, :secret, :created_at, :
 -- Endpoints that are deleted, with their secrets.
 DELETE FROM endpoints WHERE store_id = :store_id AND live = :live AND id = ANY(:ids::uuid[])
 
--- name: find_trace(store_id, live, now, item_id, movement_id, key, slice, audit_id, reservation_id)$
+-- name: find_trace(store_id, live, now, item_id, movement_id, key, slice, audit_id, reservation_id, order_id)$
 -- Whether a row that only one batch can have written is there: asked when the answer to its COMMIT was lost.
 SELECT EXISTS (SELECT FROM movements
                WHERE store_id = :store_id AND live = :live AND item_id = :item_id::uuid AND id = :movement_id::uuid)
@@ -222,3 +222,5 @@ SELECT EXISTS (SELECT FROM movements
                WHERE store_id = :store_id AND live = :live AND id = :audit_id::uuid)
     OR EXISTS (SELECT FROM reservations
                WHERE store_id = :store_id AND live = :live AND id = :reservation_id::text AND updated_at = :now::timestamptz)
+    OR EXISTS (SELECT FROM orders
+               WHERE store_id = :store_id AND live = :live AND id = :order_id::text AND updated_at = :now::timestamptz)
