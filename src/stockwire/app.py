@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import uvloop
@@ -65,6 +65,11 @@ class Descriptors:
         self._socket_fd = socket_fd
         self._ready = ready
 
+    @property
+    def listening(self) -> bool:
+        """Whether a socket is among it."""
+        return self._socket_fd >= 0
+
     def socket(self) -> socket.socket:
         """The socket that the supervisor bound."""
         return socket.socket(fileno=self._socket_fd)
@@ -85,8 +90,8 @@ async def _run(roles: tuple[str, ...], settings: Settings, descriptors: Descript
         descriptors.say_ready()
         try:
             async with asyncio.TaskGroup() as group:
-                for role in roles:
-                    group.create_task(_role(role, database, ledger, settings, ring, descriptors, stop), name=role)
+                for role, work in _works(roles, database, ledger, settings, ring, descriptors, stop):
+                    group.create_task(work, name=role)
         finally:
             await ledger.close()
     finally:
@@ -105,27 +110,38 @@ async def _address(settings: Settings) -> str:
     return address
 
 
-def _role(
-    role: str,
+def _works(
+    roles: tuple[str, ...],
     database: Database,
     ledger: Ledger,
     settings: Settings,
     ring: KeyRing,
     descriptors: Descriptors,
     stop: asyncio.Event,
-) -> Coroutine[Any, Any, None]:
-    """What a role does until `stop`; imported only where it runs."""
-    if role == "api":
+) -> Iterator[tuple[str, Coroutine[Any, Any, None]]]:
+    """What each role does until `stop`; imported only where it runs. Without `api`, one more answers for the others."""
+    if "api" in roles:
         from stockwire.api.server import serve
 
-        return serve(database, ledger, settings, ring, descriptors.socket(), stop)
-    if role == "deliver":
+        yield "api", serve(database, ledger, settings, ring, descriptors.socket(), stop)
+    troubles: dict[str, Callable[[], str | None]] = {}
+    if "deliver" in roles:
         from stockwire.delivery import worker
+        from stockwire.delivery.rounds import Rounds
 
-        return worker.run(database, ledger, settings, ring, stop)
-    from stockwire import housekeeping
+        rounds = Rounds()
+        troubles["deliver"] = rounds.trouble
+        yield "deliver", worker.run(database, ledger, settings, ring, stop, rounds)
+    if "housekeep" in roles:
+        from stockwire import housekeeping
 
-    return housekeeping.run(database, ledger, stop)
+        times = housekeeping.JobTimes()
+        troubles["housekeep"] = times.trouble
+        yield "housekeep", housekeeping.run(database, ledger, stop, times)
+    if descriptors.listening and "api" not in roles:
+        from stockwire.api.server import serve_health
+
+        yield "health", serve_health(database, ledger, settings, ring, descriptors.socket(), stop, troubles)
 
 
 def _leave_when_told(stop: asyncio.Event, lifeline: int) -> None:

@@ -34,6 +34,8 @@ STOP_SECONDS = 12.0  # until children that were told to stop are killed
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # before a child that died is started again
 STEADY_SECONDS = 30.0  # a child that ran so long starts again at once
 BACKLOG = 2048
+CONNECTIONS_OF_A_CHILD = 20  # to an embedded database: its pools at their largest, and some beside them
+OTHER_CONNECTIONS = 40  # commands, and the sessions of a killed child that have not ended yet
 PORT_SECONDS = 2.0  # a port may still be held by children of a killed server, who are leaving
 PROBE_SECONDS = 1.0
 STARTING_SECONDS = 0.05  # between looks while somebody starts
@@ -47,9 +49,10 @@ class CannotListen(Exception):  # noqa: N818 - said to the person who starts the
 class Child:
     """One child process, started again when it dies."""
 
-    def __init__(self, roles: tuple[str, ...], number: int) -> None:
+    def __init__(self, roles: tuple[str, ...], number: int, listens: bool) -> None:
         self.name = "+".join(roles) + (f"-{number}" if number else "")
         self.roles = roles
+        self.listens = listens
         self.process: subprocess.Popen[bytes] | None = None
         self.ready = False
         self.started = 0.0
@@ -61,7 +64,7 @@ class Child:
         """Start it, with the socket, the lifeline and a pipe on which it says that it works."""
         self.ready_pipe, say = os.pipe()
         os.set_blocking(self.ready_pipe, False)
-        handed = listening.fileno() if listening is not None and "api" in self.roles else -1
+        handed = listening.fileno() if listening is not None and self.listens else -1
         passed = [descriptor for descriptor in (handed, lifeline, say) if descriptor >= 0]
         command = python("stockwire.app", ",".join(self.roles), str(handed), str(lifeline), str(say))
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter with our own module
@@ -110,7 +113,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._embedded = Embedded(settings.data_dir, settings.pg_bin, self._is_stopping) if settings.embedded else None
+        self._embedded = self._own_database() if settings.embedded else None
         self._run_file = RunFile(settings.data_dir) if settings.embedded else None
         self._children = list(_children(settings))
         self._socket: socket.socket | None = None
@@ -120,6 +123,10 @@ class Supervisor:
         self._launch_at = 0.0
         self._announced = False
         self._counts = share_counts() if settings.workers > 1 else None
+
+    def _own_database(self) -> Embedded:
+        connections = OTHER_CONNECTIONS + CONNECTIONS_OF_A_CHILD * len(list(_children(self._settings)))
+        return Embedded(self._settings.data_dir, self._settings.pg_bin, self._is_stopping, connections)
 
     def run(self) -> int:
         """Serve until a signal; the exit code. EmbeddedFailure and CannotListen: it could not start."""
@@ -141,8 +148,7 @@ class Supervisor:
             self._embedded.claim()
         if self._run_file is not None:
             self._run_file.end_leftovers()
-        if "api" in self._settings.role:
-            self._socket = listen_soon(self._settings.host, self._settings.port, self._is_stopping)
+        self._socket = listen_soon(self._settings.host, self._settings.port, self._is_stopping)
 
     def _listen_to_signals(self) -> None:
         os.set_blocking(self._signalled, False)
@@ -216,10 +222,10 @@ class Supervisor:
         """Say `event=ready` once the server answers from outside."""
         if self._announced or not all(child.ready for child in self._children):
             return
-        if self._socket is not None and not answers(self._socket):
+        if self._socket is None or not answers(self._socket):
             return
         self._announced = True
-        log.info("ready", address=url_of(self._socket) if self._socket is not None else "none")
+        log.info("ready", address=url_of(self._socket))
 
     def _stop(self) -> None:
         """In order: no new connections, the children, then the database they need. A second signal ends it sooner."""
@@ -251,12 +257,14 @@ class Supervisor:
 
 
 def _children(settings: Settings) -> Iterator[Child]:
-    """API processes, and one for everything else."""
-    if "api" in settings.role:
-        yield from (Child(("api",), number + 1 if settings.workers > 1 else 0) for number in range(settings.workers))
+    """API processes, and one for everything else, which answers for its own roles where it is alone (R23)."""
+    selling = "api" in settings.role
+    if selling:
+        for number in range(settings.workers):
+            yield Child(("api",), number + 1 if settings.workers > 1 else 0, listens=True)
     others = tuple(role for role in settings.role if role != "api")
     if others:
-        yield Child(others, 0)
+        yield Child(others, 0, listens=not selling)
 
 
 def share_counts() -> Path:

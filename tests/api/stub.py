@@ -50,6 +50,8 @@ class StubPool:
         return {"id": "1", "store_id": 1, "role": "admin", "fulfiller": None, "digest": digest}
 
     async def fetch(self, _sql: str) -> list[dict[str, Any]]:
+        if self.fault is not None:
+            raise self.fault
         return self.rows
 
     async def fetchval(self, _sql: str) -> str:

@@ -14,6 +14,7 @@ import standardwebhooks
 from aiohttp import web
 
 from stockwire.delivery import worker
+from stockwire.delivery.rounds import Rounds
 from stockwire.ledger import Ledger
 from stockwire.store.database import Database
 
@@ -157,13 +158,13 @@ class Shop:
 
     @contextlib.asynccontextmanager
     async def delivering(
-        self, settings: DeliverySettings | None = None, keyring: Any = None
+        self, settings: DeliverySettings | None = None, keyring: Any = None, fares: Rounds | None = None
     ) -> AsyncIterator[asyncio.Event]:
         """A worker runs in this process; it stops cleanly at the end."""
         stop = asyncio.Event()
         ledger = Ledger(self.database)
         running = asyncio.create_task(
-            worker.run(self.database, ledger, settings or DeliverySettings(), keyring or PlainKeys(), stop)
+            worker.run(self.database, ledger, settings or DeliverySettings(), keyring or PlainKeys(), stop, fares)
         )
         try:
             yield stop

@@ -9,7 +9,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from stockwire.delivery import worker
+from stockwire.delivery import rounds, worker
+from stockwire.delivery.fetching import Fetching
 from stockwire.delivery.settling import Settling
 from stockwire.ledger import Ledger
 from stockwire.store.database import Database
@@ -253,3 +254,28 @@ async def test_a_worker_that_lost_a_part_dies(shop: Shop, monkeypatch: pytest.Mo
     running = worker.run(shop.database, Ledger(shop.database), DeliverySettings(), PlainKeys(), asyncio.Event())
     with pytest.raises(RuntimeError, match="a surprise"):
         await asyncio.wait_for(running, 5)
+
+
+async def test_a_worker_that_cannot_claim_is_not_ready(
+    shop: Shop, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R23: while due work of any ledger cannot be taken the role says so, and no longer once it can."""
+    monkeypatch.setattr(rounds, "LATE_SECONDS", 1.5)
+    claim = Fetching.claim
+    broken = True
+
+    async def claiming(fetching: Fetching, ledger: tuple[int, bool]) -> None:
+        if broken:
+            raise RuntimeError("a surprise")
+        await claim(fetching, ledger)
+
+    monkeypatch.setattr(Fetching, "claim", claiming)
+    await shop.webhook(receiver.address)
+    fares = rounds.Rounds()
+    async with shop.delivering(fares=fares):
+        await asyncio.sleep(2.2)
+        assert fares.trouble() is None, "nothing is due"
+        await shop.publish(200)  # more than a lane takes at once: the rest has to be claimed
+        await until(lambda: fares.trouble() is not None)
+        broken = False
+        await until(lambda: fares.trouble() is None)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,19 @@ def test_everything_killed_at_once_starts_again(folder: Path) -> None:
         assert ask(server, "/v1/me", first["admin"])["role"] == "admin"
     finally:
         server.stop()
+
+
+def test_a_server_that_does_not_sell_answers_for_what_it_does(folder: Path, dsn: str) -> None:
+    """R23: ready while due work is claimed and jobs run; nothing else is served."""
+    with Server(folder / "data", "--database", dsn, "--role", "deliver,housekeep", secret_key="a" * 32) as server:
+        answer = ask(server, "/readyz")
+        assert (answer["status"], answer["role"]) == ("ready", "deliver,housekeep")
+        assert ask(server, "/healthz") == {"status": "ok"}
+        with urllib.request.urlopen(server.url + "/metrics", timeout=10) as metrics:
+            assert b"stockwire_deliveries_due" in metrics.read()
+        for path in ("/v1/me", "/openapi.json", "/docs"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                ask(server, path)
 
 
 def test_modules_in_the_current_directory_are_not_taken_for_its_own(folder: Path) -> None:

@@ -37,9 +37,9 @@ number = os.path.getsize(counter) - 1
 def say_ready():
     os.write(ready, b"r"); os.close(ready)
 
-def answer(*statuses):
+def answer(*statuses, told=lambda *_: sys.exit(0)):
     # Answer each request with the next status (the last for ever), until told to stop or the lifeline closes.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, told)
     sock = socket.socket(fileno=listening)
     statuses = list(statuses)
     while True:
@@ -127,6 +127,13 @@ def test_ready_is_said_when_the_server_answers_and_not_before(run: type[Run]) ->
     assert server.log().index("event=child_ready") < server.log().index("event=ready ")
 
 
+def test_a_server_that_does_not_sell_listens_too(run: type[Run]) -> None:
+    """R23: every role has a door at which it is asked how it fares."""
+    server = run("assert listening >= 0; say_ready(); answer(200)", role="deliver,housekeep")
+    assert re.search(r"event=ready .* address=http://127\.0\.0\.1:\d+", server.wait_for("event=ready "))
+    assert server.starts() == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(run: type[Run], number: signal.Signals) -> None:
     server = run("say_ready(); answer(200)")
@@ -139,7 +146,7 @@ def test_a_signal_ends_it_in_order(run: type[Run], number: signal.Signals) -> No
 
 
 def test_a_child_that_does_not_stop_is_killed(run: type[Run]) -> None:
-    server = run("signal.signal(signal.SIGTERM, signal.SIG_IGN); say_ready(); time.sleep(60)", role="deliver")
+    server = run("say_ready(); answer(200, told=signal.SIG_IGN)")
     server.wait_for("event=ready ")
     began = time.monotonic()
     assert server.end() == 0
@@ -149,7 +156,7 @@ def test_a_child_that_does_not_stop_is_killed(run: type[Run]) -> None:
 
 
 def test_a_second_signal_does_not_wait(run: type[Run]) -> None:
-    server = run("signal.signal(signal.SIGTERM, signal.SIG_IGN); say_ready(); time.sleep(60)", role="deliver")
+    server = run("say_ready(); answer(200, told=signal.SIG_IGN)")
     server.wait_for("event=ready ")
     server.process.send_signal(signal.SIGINT)
     server.wait_for("event=stopping")

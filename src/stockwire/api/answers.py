@@ -409,7 +409,7 @@ class Readiness(Answer):
     """Whether the process can do its work, and why not."""
 
     status: Literal["ready", "unready"]
-    role: Literal["api"]
+    role: Annotated[str, Meta(description="`api`; of a process without it: `deliver`, `housekeep` or both.")]
     reason: str | None
     deliveries: Lateness
 

@@ -1,9 +1,10 @@
-"""GET /healthz and /readyz: is the process alive, and could it commit (R23)."""
+"""GET /healthz and /readyz: is the process alive, and does it do the work of its role (R23)."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 
 import asyncpg
 
@@ -19,6 +20,9 @@ log = logs.named("api")
 LATE_SECONDS = 60.0  # of a delivery: from here it is called late
 _REMEMBERED_SECONDS = 1.0  # anybody may ask; the database is asked this often at most
 _PATIENCE_SECONDS = 5.0
+# Why a role's work is not done, None if it is.
+Trouble = Callable[[], str | None]
+
 _AWAY: tuple[type[Exception], ...] = (*UNREACHABLE, UnusableDatabase, asyncpg.PostgresError)
 
 
@@ -28,13 +32,17 @@ async def alive(_request: Request) -> Reply:
 
 
 class Readiness:
-    """Whether a batch could commit: found out by a commit that is written to disk and changes nothing.
+    """Whether the process can do its work.
 
-    How late deliveries are is told beside it and decides nothing: webhook trouble never stops selling.
+    `api`: whether a batch could commit, found out by a commit that is written to disk and changes nothing. How late
+    deliveries are is told beside it and decides nothing: webhook trouble never stops selling. Other roles say
+    themselves what troubles them.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, others: Mapping[str, Trouble] | None = None) -> None:
+        self.role = ",".join(others) if others else "api"
         self._database = database
+        self._others = others or {}
         self._asked_at = 0.0
         self._reason: str | None = None
         self.late_seconds = 0.0  # of the oldest delivery that is due
@@ -50,14 +58,15 @@ class Readiness:
     async def _ask(self) -> str | None:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                await reads.service.commit_mark(self._database.work)
+                if not self._others:
+                    await reads.service.commit_mark(self._database.work)
                 queues = await queues_of(self._database)
                 self.late_seconds = max((row["oldest_due_seconds"] or 0.0 for row in queues), default=0.0)
         except _AWAY as fault:
-            log.warning("not_ready", fault=type(fault).__name__)
-            return plain(fault)
+            log.warning("not_ready", fault=plain(fault))
+            return "The database does not answer." if self._others else "The database cannot commit."
         else:
-            return None
+            return next(filter(None, (trouble() for trouble in self._others.values())), None)
         finally:
             self._asked_at = time.monotonic()
             self._asking = None
@@ -68,7 +77,7 @@ async def ready(request: Request) -> Reply:
     readiness = request.doors.readiness
     reason = await readiness.reason()
     late = readiness.late_seconds
-    about = {"role": "api", "deliveries": {"late": late > LATE_SECONDS, "oldestDueSeconds": round(late, 1)}}
+    about = {"role": readiness.role, "deliveries": {"late": late > LATE_SECONDS, "oldestDueSeconds": round(late, 1)}}
     if reason is None:
         return ok({"status": "ready", "reason": None, **about})
-    return ok({"status": "unready", "reason": "The database cannot commit.", **about}, 503)
+    return ok({"status": "unready", "reason": reason, **about}, 503)

@@ -200,7 +200,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET", path="/readyz", handler=health.ready, roles=EVERYBODY,
-        summary="The process can commit.", answer=answers.Readiness, also=(503,),
+        summary="The process can do the work of its role.", answer=answers.Readiness, also=(503,),
     ),
     Route(
         method="GET", path="/metrics", handler=metrics.metrics, roles=EVERYBODY,

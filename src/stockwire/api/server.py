@@ -1,4 +1,4 @@
-"""One API process: the doors on a socket that was bound by somebody else (R25)."""
+"""The doors of one process, on a socket that was bound by somebody else (R25)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,10 @@ import uvicorn
 from stockwire.api import metrics
 from stockwire.api.auth import Keys, find_key
 from stockwire.api.dispatch import Api
-from stockwire.api.health import Readiness
+from stockwire.api.health import Readiness, Trouble
 from stockwire.api.protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
 from stockwire.api.request import Doors, Writes
+from stockwire.api.route import Route
 from stockwire.api.routes import ROUTES
 from stockwire.api.stream import Tails
 
@@ -29,24 +30,43 @@ if TYPE_CHECKING:
 STOP_SECONDS = 10  # for requests under way when the server stops
 _SPARE_FILES = 128  # descriptors that are not connections of clients
 _MOST_CONNECTIONS = 10_000
+_OF_EVERY_ROLE = ("/healthz", "/readyz", "/metrics")
 
 
 async def serve(
     database: Database, ledger: Writes, settings: Settings, keyring: KeyRing, sock: socket.socket, stop: asyncio.Event
 ) -> None:
     """Answer requests on the socket until `stop` is set: streams close at once, requests have 10 s."""
-    tails = Tails(database)
-    keys = Keys(partial(find_key, database))
-    doors = Doors(database, ledger, settings, keyring, tails, keys, Readiness(database))
-    api = Api(doors, ROUTES, metrics.observe)
-    server = _Server(_config(api))
+    await _listen(_doors(database, ledger, settings, keyring, Readiness(database)), ROUTES, sock, stop)
+
+
+async def serve_health(
+    database: Database,
+    ledger: Writes,
+    settings: Settings,
+    keyring: KeyRing,
+    sock: socket.socket,
+    stop: asyncio.Event,
+    roles: Mapping[str, Trouble],
+) -> None:
+    """As `serve`, of a process without the API role: only how it and its roles fare (R23)."""
+    routes = [route for route in ROUTES if route.path in _OF_EVERY_ROLE]
+    await _listen(_doors(database, ledger, settings, keyring, Readiness(database, roles)), routes, sock, stop)
+
+
+def _doors(database: Database, ledger: Writes, settings: Settings, keyring: KeyRing, readiness: Readiness) -> Doors:
+    return Doors(database, ledger, settings, keyring, Tails(database), Keys(partial(find_key, database)), readiness)
+
+
+async def _listen(doors: Doors, routes: Iterable[Route], sock: socket.socket, stop: asyncio.Event) -> None:
+    server = _Server(_config(Api(doors, routes, metrics.observe)))
     serving = asyncio.create_task(server.serve(sockets=[sock]))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-        await tails.close()
+        await doors.tails.close()
         server.should_exit = True
         await serving
 

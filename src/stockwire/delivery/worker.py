@@ -21,6 +21,7 @@ from stockwire.delivery.endpoints import Endpoints, KeyRing
 from stockwire.delivery.fetching import Fetching
 from stockwire.delivery.health import LedgerDoor
 from stockwire.delivery.lanes import Lane, Lanes
+from stockwire.delivery.rounds import Rounds
 from stockwire.delivery.settling import Settling
 from stockwire.store.database import UNREACHABLE, Database, plain
 from stockwire.store.deliveries import Claimed, Ledger
@@ -44,13 +45,18 @@ class DeliverySettings(Protocol):
 
 
 async def run(
-    database: Database, ledger: LedgerDoor, settings: DeliverySettings, keyring: KeyRing, stop: asyncio.Event
+    database: Database,
+    ledger: LedgerDoor,
+    settings: DeliverySettings,
+    keyring: KeyRing,
+    stop: asyncio.Event,
+    rounds: Rounds | None = None,
 ) -> None:
     """Deliver until `stop` is set; then finish what is in flight and give the rest back."""
     _allow_many_sockets()
     client = Client(AddressGuard(AllowList.of(settings.webhook_allow)), settings.egress_proxy)
     try:
-        await Worker(database, ledger, client, keyring).run(stop)
+        await Worker(database, ledger, client, keyring, rounds or Rounds()).run(stop)
     finally:
         await client.close()
 
@@ -58,8 +64,9 @@ async def run(
 class Worker:
     """One delivery process. `main` fetches; attempts are tasks of their own; settling runs beside them."""
 
-    def __init__(self, database: Database, door: LedgerDoor, client: Client, keyring: KeyRing) -> None:
+    def __init__(self, database: Database, door: LedgerDoor, client: Client, keyring: KeyRing, rounds: Rounds) -> None:
         self._database = database
+        self._rounds = rounds
         self._client = client
         self._clock = DatabaseClock()
         self._lanes = Lanes(MOST_IN_FLIGHT)
@@ -71,6 +78,7 @@ class Worker:
         self._due: set[Ledger] = set()  # with deliveries to claim
         self._wake = asyncio.Event()
         self._poll_at = 0.0
+        self._failed_steps = 0  # of this round
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set."""
@@ -103,7 +111,9 @@ class Worker:
 
     async def _round(self) -> None:
         """Fetch for every ledger that has something, each as far as one batch goes."""
-        if time.monotonic() >= self._poll_at:
+        polling = time.monotonic() >= self._poll_at
+        self._failed_steps = 0
+        if polling:
             self._poll_at = time.monotonic() + POLL_SECONDS
             await self._careful(self._poll)
         fresh, self._fresh = self._fresh, set()
@@ -117,17 +127,20 @@ class Worker:
             self._send()
         if self._lanes.dropped:
             await self._careful(self._fetching.release)
+        if polling and not self._failed_steps:
+            self._rounds.done()
 
     async def _careful(self, step: Callable[..., Awaitable[None]], *of: Ledger) -> None:
         """One ledger's trouble is not another's; what failed is found again by the next poll."""
         try:
             await step(*of)
+            return
         except UNREACHABLE as fault:
             log.warning("database_unreachable", fault=plain(fault))
-            await asyncio.sleep(0.2)
         except Exception:
             log.error("delivery_step_failed", exc_info=True)
-            await asyncio.sleep(0.2)
+        self._failed_steps += 1
+        await asyncio.sleep(0.2)
 
     async def _fan_out(self, ledger: Ledger) -> None:
         if await self._fetching.fan_out(ledger):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
@@ -32,9 +33,31 @@ JOBS = (
 )
 
 
-async def run(database: Database, ledger: Ledger, stop: asyncio.Event) -> None:
+class JobTimes:
+    """When each job last finished: what `/readyz` of this role answers from (R23)."""
+
+    def __init__(self) -> None:
+        self._finished = dict.fromkeys((job.name for job in JOBS), time.monotonic())  # as if all had, at the start
+
+    def finished(self, name: str) -> None:
+        """Note that a job finished now."""
+        self._finished[name] = time.monotonic()
+
+    def late(self) -> list[str]:
+        """Names of the jobs that finished longer ago than three of their intervals and five seconds."""
+        now = time.monotonic()
+        return [job.name for job in JOBS if now - self._finished[job.name] > 3 * job.every_seconds + 5]
+
+    def trouble(self) -> str | None:
+        """Why the role is not ready, None if it is."""
+        late = self.late()
+        return f"Jobs have not finished in time: {', '.join(late)}." if late else None
+
+
+async def run(database: Database, ledger: Ledger, stop: asyncio.Event, times: JobTimes | None = None) -> None:
     """Run every job on time until `stop` is set. A job that fails is logged and tried again at its next time."""
-    rounds = [asyncio.create_task(_keep_running(job, database, ledger), name=job.name) for job in JOBS]
+    times = times or JobTimes()
+    rounds = [asyncio.create_task(_keep_running(job, database, ledger, times), name=job.name) for job in JOBS]
     await stop.wait()
     for task in rounds:
         task.cancel()
@@ -42,34 +65,15 @@ async def run(database: Database, ledger: Ledger, stop: asyncio.Event) -> None:
         await asyncio.gather(*rounds, return_exceptions=True)
 
 
-async def _keep_running(job: Job, database: Database, ledger: Ledger) -> None:
+async def _keep_running(job: Job, database: Database, ledger: Ledger, times: JobTimes) -> None:
     while True:
         more = False
         try:
             more = await job.run_once(database, ledger)
-            job_times.finished(job.name)
+            times.finished(job.name)
         except UNREACHABLE as fault:
             log.warning("job_unreachable", job=job.name, fault=type(fault).__name__)
         except Exception:
             log.error("job_failed", exc_info=True, job=job.name)
         if not more:
             await asyncio.sleep(job.every_seconds)
-
-
-class JobTimes:
-    """When each job last finished, by the loop's clock: what `/readyz` of this role answers from (R23)."""
-
-    def __init__(self) -> None:
-        self._finished: dict[str, float] = {}
-
-    def finished(self, name: str) -> None:
-        """Note that a job finished now."""
-        self._finished[name] = asyncio.get_running_loop().time()
-
-    def late(self) -> list[str]:
-        """Names of the jobs that finished longer ago than three of their intervals and five seconds."""
-        now = asyncio.get_running_loop().time()
-        return [job.name for job in JOBS if now - self._finished.get(job.name, now) > 3 * job.every_seconds + 5]
-
-
-job_times = JobTimes()
