@@ -1,12 +1,14 @@
 """Pools: the session settings of R6, servers that are refused (R6), and recovery after a restart."""
 
 import asyncio
+import socket
 
 import asyncpg
 import psycopg
 import pytest
 
-from stockwire.store.database import UNREACHABLE, Database, UnusableDatabase, unfit
+from stockwire.store import embedded, embedded_files
+from stockwire.store.database import KEEPALIVE, UNREACHABLE, Database, UnusableDatabase, unfit
 from stockwire.store.embedded import Embedded
 from tests import engines
 
@@ -100,3 +102,39 @@ async def test_pools_recover_by_themselves_after_a_restart() -> None:
                 assert await pool.fetchval("SELECT 1") == 1
         finally:
             await database.close()
+
+
+async def test_r6_a_connection_over_tcp_notices_a_cut_network_in_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    monkeypatch.setitem(embedded.CONFIGURATION, "listen_addresses", "127.0.0.1")
+    monkeypatch.setitem(embedded.CONFIGURATION, "port", port)
+    monkeypatch.setattr(embedded_files, "PORT", int(port))
+    with engines.embedded_server() as server:
+        address = server.dsn.partition("?")[0].replace("@/", f"@127.0.0.1:{port}/")
+        database = await Database.open(address)
+        try:
+            async with database.ledger.acquire() as connection:
+                shown = {name: await connection.fetchval(f"SHOW {name}") for name in TCP_SETTINGS}
+                ours = _socket_of(connection)
+                assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == KEEPALIVE["idle"]
+                assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == KEEPALIVE["user_timeout_ms"]
+            assert shown == TCP_SETTINGS
+        finally:
+            await database.close()
+
+
+TCP_SETTINGS = {
+    "tcp_keepalives_idle": "2",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "5000",
+}
+
+
+def _socket_of(connection: object) -> socket.socket:
+    found: socket.socket = connection._con._transport.get_extra_info("socket")
+    return found

@@ -24,8 +24,14 @@ COMMAND_SECONDS = STATEMENT_SECONDS + 5.0  # a client-side end for a server that
 IDLE_CONNECTION_SECONDS = 60.0  # a backend that nobody uses is given back
 KEEPALIVE = {"idle": 2, "interval": 1, "count": 3, "user_timeout_ms": 5000}
 
+
+class UnusableDatabase(Exception):  # noqa: N818 - said to the person who starts the server
+    """The database cannot be used as it is. The text says why, and holds no password."""
+
+
 # A connection that cannot be opened or was lost. Around COMMIT the outcome is then unknown (R13); elsewhere try again.
 UNREACHABLE: tuple[type[Exception], ...] = (
+    UnusableDatabase,  # what answers now, after a fail-over perhaps, cannot be used
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -79,10 +85,6 @@ SELECT current_setting('fsync') AS fsync, current_setting('full_page_writes') AS
        current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby
 """
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
-
-
-class UnusableDatabase(Exception):  # noqa: N818 - said to the person who starts the server
-    """The database cannot be used as it is. The text says why, and holds no password."""
 
 
 class DatabaseAway(UnusableDatabase):

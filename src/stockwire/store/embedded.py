@@ -54,6 +54,7 @@ log = named("embedded")
 SOCKET_PATH_BYTES = 103  # of sun_path on every system, with its end
 STALL_SECONDS = 60.0  # a recovery that shows no progress for so long has failed
 SAY_EVERY_SECONDS = 5.0
+CONNECTIONS = 80
 LOG_BYTES = 10 * 1024 * 1024
 STOP_SIGNALS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # fast, immediate, by force
 CRASH_SIGNALS = ((signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0))
@@ -64,7 +65,6 @@ CONFIGURATION = {
     "port": str(PORT),
     "unix_socket_permissions": "0700",
     "cluster_name": "stockwire",
-    "max_connections": "80",
     "shared_buffers": "48MB",
     "work_mem": "4MB",
     "maintenance_work_mem": "32MB",
@@ -106,14 +106,19 @@ class Embedded:
     """
 
     def __init__(
-        self, data_dir: Path, pg_bin: Path | None = None, cancelled: Callable[[], bool] = lambda: False
+        self,
+        data_dir: Path,
+        pg_bin: Path | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+        connections: int = CONNECTIONS,
     ) -> None:
-        """`cancelled` is asked while a start waits, which a recovery can make long."""
+        """`cancelled` is asked while a start waits, which a recovery can make long. `connections`: at most, at once."""
         self.data_dir = data_dir
         self.cluster = data_dir / "postgres"
         self.fresh = False  # whether this start made the cluster
         self._pg_bin = pg_bin
         self._cancelled = cancelled
+        self._connections = connections
         self._lock: IO[bytes] | None = None
         self._programs: Programs | None = None
         self._account: Account | None = None
@@ -292,7 +297,7 @@ class Embedded:
 
     def _spawn(self) -> None:
         assert self._programs is not None
-        settings = configuration(self._programs.version)
+        settings = configuration(self._programs.version) | {"max_connections": str(self._connections)}
         folder = str(self._socket_folder(make=True)).replace('"', '""')
         settings["unix_socket_directories"] = f'"{folder}"'
         command = [str(self._programs.bin / "postgres"), "-D", str(self.cluster)]
