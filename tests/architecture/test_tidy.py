@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +116,13 @@ OUTSIDE = (
 
 def test_nothing_points_outside_the_checkout() -> None:
     assert not found(re.compile("|".join(re.escape(needle) for needle in OUTSIDE)))
+
+
+def test_what_is_installed_is_used() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    modules = {re.split(r"[^\w-]", needed)[0].replace("-", "_") for needed in project["dependencies"]}
+    text = "\n".join(our_text()[path] for path in python_files("src"))
+    assert not {module for module in modules if not re.search(rf"(import|from) .*\b{module}|\"{module}\"", text)}
 
 
 def test_lock_files_hold_no_address() -> None:
