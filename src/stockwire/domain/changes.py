@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from stockwire.domain.commands import Actor, Change
-from stockwire.domain.decision import Decision
+from stockwire.domain.decision import AuditLine, Decision
 from stockwire.domain.refusals import Reason, Refused, refused
 from stockwire.domain.state import State, sees
 from stockwire.domain.stock import LARGEST, Item, Level, Movement
@@ -29,13 +29,24 @@ def change_stock(command: Change, state: State, actor: Actor, where: str = "") -
     target = _Target(command, item, state.levels[item.id], where)
     fault = _not_allowed(target, actor) or _stale(target)
     if command.type == "transfer":
-        return _transfer(target, fault, state, actor)
+        return _noted(_transfer(target, fault, state, actor), command, state, actor)
     if fault is not None:
         return fault
     movement = _RULES[command.type](target)
     if isinstance(movement, Refused):
         return movement
-    return Decision((movement,) if movement else (), items=(item.id,))
+    return _noted(Decision((movement,) if movement else (), items=(item.id,)), command, state, actor)
+
+
+def _noted(decision: Decision | Refused, command: Change, state: State, actor: Actor) -> Decision | Refused:
+    """An admin's change of what a fulfiller reports leaves a line in the audit log as well (R9)."""
+    if actor.role != "admin" or isinstance(decision, Refused):
+        return decision
+    overridden = [move.item_id for move in decision.movements if state.items[move.item_id].fulfiller_managed]
+    if not overridden:
+        return decision
+    line = AuditLine("stock.override", overridden[0], {"type": command.type, "reason": command.reason})
+    return decision._replace(audit=line)
 
 
 def _item_of(command: Change, state: State, actor: Actor, where: str) -> Item | Refused:
