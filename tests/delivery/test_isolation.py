@@ -71,14 +71,14 @@ async def test_sick_webhooks_do_not_delay_a_healthy_one(shop: Shop) -> None:
         sick = [await stack.enter_async_context(hostile.behaving(behaviour)) for behaviour in behaviours]
         wait = await healthy_waits(shop, *[server.address for server in sick])
         assert all(server.connections for server in sick)
-    assert wait < 0.5, "every sick webhook holds its places for ten seconds"
+    assert wait < 3, "every sick webhook holds its places for ten seconds"
 
 
 async def test_however_full_the_worker_is_each_webhook_has_a_place(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "MOST_IN_FLIGHT", 10)
     async with hostile.behaving(hostile.hang) as hanging:
         wait = await healthy_waits(shop, *[f"{hanging.address}{n}" for n in range(10)])
-    assert wait < 0.5
+    assert wait < 3
 
 
 async def test_at_most_the_agreed_requests_at_once(shop: Shop) -> None:
