@@ -60,7 +60,7 @@ async def test_bounded_in_time_and_size(behaviour, status: int | None, why: str 
         took = time.monotonic() - began
         grown_kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert (exchange.status, exchange.why) == (status, why)
-    assert took < 1.6
+    assert took < 5, "they would go on for ever"
     assert len(exchange.body) <= READ_BYTES
     assert server.sent < 20_000_000, "it may fill the sockets' buffers, not our memory"
     assert server.connections == server.requests == 1, "nothing is sent twice behind our back"
@@ -69,7 +69,7 @@ async def test_bounded_in_time_and_size(behaviour, status: int | None, why: str 
 
 async def test_a_compressed_answer_is_opened_up_to_the_cap() -> None:
     async with hostile.behaving(hostile.bomb) as server:
-        exchange = await post(server.address)
+        exchange = await post(server.address, seconds=10.0)
     assert exchange.body == b"\0" * READ_BYTES
 
 
