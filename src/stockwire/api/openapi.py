@@ -10,16 +10,14 @@ import msgspec
 
 from stockwire import wire
 from stockwire.api import answers
-from stockwire.api.errors import DOOR_CODES, Reply
+from stockwire.api.errors import Reply
 from stockwire.api.request import Request
 from stockwire.api.route import Route
 from stockwire.domain.events import CATALOGUE
-from stockwire.domain.refusals import Reason
 from stockwire.wire import ERROR_TYPES
 
 VERSION = "1"
 _REF = "#/components/schemas/{name}"
-_BOUND = ("startingAfter", "endingBefore")
 
 _INTRODUCTION = """\
 A store's stock, as one gap-free ledger. Send `Authorization: Bearer <key>`; a key belongs to one store and one mode.
@@ -180,11 +178,6 @@ def _tidy(schema: Any) -> Any:
     if kept.get("type") == "object" and not {"properties", "additionalProperties"} & kept.keys():
         kept["additionalProperties"] = True  # a map of anything says so
     return kept
-
-
-def codes() -> dict[str, str]:
-    """Every error code; what those of the ledger mean is in the documents."""
-    return {reason.value: "" for reason in Reason} | DOOR_CODES
 
 
 @cache
