@@ -289,3 +289,9 @@ async def _idle(shop: Shop, ready: asyncio.Event) -> None:
         ready.set()
         async for _ in messages:
             pass
+
+
+async def test_a_head_request_opens_no_stream(shop: Shop) -> None:
+    answer = await asyncio.wait_for(shop.ask("HEAD", "/v1/events/stream"), 5)
+    assert (answer.status, answer.headers["content-type"], answer.raw) == (200, "text/event-stream", b"")
+    shop.seen.clear()

@@ -112,6 +112,20 @@ def test_every_fault_is_listed() -> None:
     ]
 
 
+def test_the_faults_of_a_hostile_body_are_bounded() -> None:
+    """8 MiB have room for a million wrong keys; the answer must not be a hundred times the question."""
+    raw = b"{" + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}"
+    found = orders.NEW.read(raw)
+    assert isinstance(found, tuple) and len(found) == 5_001
+    assert found[-1].message == "Only the first 5000 faults are listed."
+    many = changes.BODY.read(b'{"changes":[' + raw + b"]}")
+    assert isinstance(many, Many)
+    assert len(changes.BODY.row(many.rows[0], many, 0)) == 1
+    row = b'{"type":"set",' + raw[1:]
+    many = changes.BODY.read(b'{"changes":[' + row + b"]}")
+    assert len(changes.BODY.row(many.rows[0], many, 0)) == 11
+
+
 @pytest.mark.parametrize(
     ("raw", "found"),
     [

@@ -25,6 +25,7 @@ from stockwire.ledger.submission import Answer, Submission, Unavailable
 MOST_ROWS = 10_000
 MOST_ATOMIC = 1_000
 SLICE_ROWS = 500
+MOST_ROW_FAULTS = 10
 
 
 class Many(NamedTuple):
@@ -41,6 +42,7 @@ class OneOrMany:
     def __init__(self, one: Any, name: str, envelope: type[msgspec.Struct], documented: type[msgspec.Struct]) -> None:
         self.type = (one, documented)
         self.one: Shape[Any] = Shape(one)
+        self._row: Shape[Any] = Shape(one, MOST_ROW_FAULTS)
         self._name = name
         self._mark = f'"{name}"'.encode()
         self._envelope = Walk(envelope)
@@ -72,10 +74,10 @@ class OneOrMany:
         """One parsed row, or every fault of it with its place in the request."""
         if not many.careful:
             try:
-                return self.one.decode(raw)
+                return self._row.decode(raw)
             except UNREADABLE:
                 pass
-        return self.one.read(bytes(raw), f"{self._name}[{place}].")
+        return self._row.read(bytes(raw), f"{self._name}[{place}].")
 
 
 def _keys(raw: bytes) -> tuple[list[str] | None, bool]:

@@ -19,7 +19,7 @@ from stockwire.api.webhook_bodies import is_known
 from stockwire.domain.refusals import Reason
 from stockwire.store import reads
 
-DeliveryStatus = Literal["pending", "delivered", "failed", "cancelled", "superseded"]
+DeliveryStatus = Literal["pending", "delivered", "failed", "cancelled"]
 OneType = Annotated[str, Meta(min_length=1, max_length=64, description="A type of event, or `inventory.*`.")]
 
 

@@ -55,8 +55,11 @@ class Api:
             return
         if isinstance(reply, Streaming):
             self._observe(route, 200, time.perf_counter() - begun)
-            await _stream(reply, request_id, receive, send)
-            return
+            if scope["method"] != "HEAD":
+                await _stream(reply, request_id, receive, send)
+                return
+            await reply.leave()
+            reply = Reply(200, kind=reply.kind)
         headers = [
             (b"content-type", reply.kind),
             (b"content-length", b"%d" % len(reply.body)),

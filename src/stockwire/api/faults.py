@@ -17,6 +17,7 @@ from stockwire.logs import redact
 
 # U+0000–001F, and halves of characters that are not one: neither belongs in a name, nor in a PostgreSQL text.
 UNPRINTABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
+MOST_FAULTS = 5_000
 _SHOWN = 80  # characters of a client's text that a message repeats at most
 
 _INVALID, _FORMAT, _LIMIT = Reason.INVALID_PARAMETER, Reason.INVALID_FORMAT, Reason.LIMIT_EXCEEDED
@@ -39,17 +40,26 @@ class Unreal(NamedTuple):
 _Rule = Callable[["Walk", Any, Any, str], Any]
 
 
-class Walk:
-    """Compares values with one msgspec type."""
+class _TooManyError(Exception):
+    pass
 
-    def __init__(self, wanted: Any) -> None:
+
+class Walk:
+    """Compares values with one msgspec type. So many faults are told at most: 8 MiB have room for a million."""
+
+    def __init__(self, wanted: Any, most: int = MOST_FAULTS) -> None:
         self._type = inspect.type_info(wanted)
+        self._most = most
         self.faults: list[Refusal] = []
 
     def __call__(self, value: Any, where: str) -> tuple[Any, list[Refusal]]:
         """The value in plain JSON types, and all that is wrong with it."""
         self.faults = []
-        return self.check(value, self._type, where), self.faults
+        try:
+            return self.check(value, self._type, where), self.faults
+        except _TooManyError:
+            message = f"Only the first {self._most} faults are listed."
+            return None, [*self.faults, Refusal(_INVALID, where, message)]
 
     def check(self, value: Any, wanted: Any, where: str) -> Any:
         """The rule of the wanted type."""
@@ -57,6 +67,8 @@ class Walk:
 
     def fault(self, reason: Reason, where: str, message: str) -> None:
         """Note a fault; the message begins with what it is about."""
+        if len(self.faults) >= self._most:
+            raise _TooManyError
         self.faults.append(Refusal(reason, where, f"`{where}` {message}." if where else f"The body {message}."))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from stockwire.api.faults import Pairs, Unreal, Walk
+from stockwire.api.faults import MOST_FAULTS, Pairs, Unreal, Walk
 from stockwire.domain.refusals import Reason, Refusal
 
 T = TypeVar("T")
@@ -87,9 +87,10 @@ def pairs_of(raw: bytes) -> Any | Refusal:
 class Shape(Generic[T]):
     """What a request body must be: a msgspec type, read strictly."""
 
-    def __init__(self, wanted: Any) -> None:
+    def __init__(self, wanted: Any, most_faults: int = MOST_FAULTS) -> None:
         self.type = wanted
         self.decode = msgspec.json.Decoder(wanted).decode
+        self._most_faults = most_faults
         self._walk: Walk | None = None
 
     def read(self, raw: bytes, where: str = "", *, unique: bool = False) -> T | Faults:
@@ -107,7 +108,7 @@ class Shape(Generic[T]):
         if isinstance(pairs, Refusal):
             return (pairs._replace(where=where.rstrip(".")),)
         if self._walk is None:
-            self._walk = Walk(self.type)
+            self._walk = Walk(self.type, self._most_faults)
         plain, faults = self._walk(pairs, where.rstrip("."))
         if faults:
             return tuple(faults)

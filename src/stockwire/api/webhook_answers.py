@@ -32,15 +32,14 @@ class Webhook(Answer):
     types: list[str]
     enabled: bool
     description: str
-    transport_type: Literal["HTTP", "OAUTH"]
+    transport_type: Literal["HTTP"]
     authentication: WebhookAuthentication | None
     headers: Annotated[dict[str, None], Meta(description="Names only: the values are secrets.")]
     filters: WebhookFilters | None
-    ordering: Literal["unordered", "item", "latest"]
+    ordering: Literal["unordered"]
     timeout_seconds: int
     max_concurrency: int
-    rate_limit_per_second: int | None
-    status: Literal["healthy", "degraded", "suspended", "disabled"]
+    status: Literal["healthy", "degraded", "disabled"]
     status_reason: str | None
     last_attempt_time: datetime | None
     last_success_time: datetime | None
@@ -89,7 +88,7 @@ class Delivery(Answer):
     event_id: UUID | None
     type: str | None
     position: int
-    status: Literal["pending", "delivered", "failed", "cancelled", "superseded"]
+    status: Literal["pending", "delivered", "failed", "cancelled"]
     attempt_count: Count
     next_attempt_time: datetime | None
     live_mode: bool

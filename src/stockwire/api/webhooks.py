@@ -222,9 +222,7 @@ def _new_secret(request: Request, ids: Ids) -> NewSecret:
 def _settings(body: NewWebhook | WebhookEdit) -> dict[str, Any]:
     """What was given of the settings, None where it was cleared."""
     given = {
-        "transportType": body.transport_type,
         "filters": body.filters if body.filters in (None, UNSET) else body.filters.stored(),
-        "ordering": body.ordering,
         "timeoutSeconds": body.timeout_seconds,
         "maxConcurrency": body.max_concurrency,
     }
