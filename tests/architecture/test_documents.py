@@ -10,6 +10,7 @@ import typer
 
 from tests.architecture.tracked import ROOT, SOURCE, our_text, tracked
 
+HERE = Path(__file__).parent
 REFERENCE = ROOT / "docs" / "reference"
 
 
@@ -115,3 +116,10 @@ def test_cited_rules_and_decisions_exist() -> None:
     assert not {(name, number) for name, number in cited if number not in rules}
     foreign = {path.name for path, text in ours.items() if re.search(r"\(" + r"D\d{1,2}\)|\bfind" + r"ings D\d", text)}
     assert not foreign, "cite docs/rules.md (R…) or docs/adr, which a reader has"
+
+
+def test_every_rule_that_is_built_is_named_by_a_test() -> None:
+    planned = {20, 21}
+    tests = (text for path, text in our_text().items() if path.is_relative_to(ROOT / "tests") and path.parent != HERE)
+    named = {int(number) for text in tests for number in re.findall(r"(?i)(?<![a-z0-9])r(\d{1,2})(?!\d)", text)}
+    assert not set(range(1, 29)) - planned - named
