@@ -82,10 +82,15 @@ class Descriptors:
 
 async def _run(roles: tuple[str, ...], settings: Settings, descriptors: Descriptors) -> None:
     stop = asyncio.Event()
-    _leave_when_told(stop, descriptors.lifeline)
-    database = await Database.open(await _address(settings), wait_seconds=DATABASE_SECONDS)
+    preparing = asyncio.create_task(_prepared(settings))
+    _leave_when_told(stop, descriptors.lifeline, preparing)
     try:
-        ring = await first_start.prepare(database, settings)
+        database, ring = await preparing
+    except asyncio.CancelledError:
+        if stop.is_set():
+            return
+        raise
+    try:
         ledger = Ledger(database, ring)
         descriptors.say_ready()
         try:
@@ -96,6 +101,16 @@ async def _run(roles: tuple[str, ...], settings: Settings, descriptors: Descript
             await ledger.close()
     finally:
         await database.close()
+
+
+async def _prepared(settings: Settings) -> tuple[Database, KeyRing]:
+    """The database, found fit, and the key ring that opens its secrets."""
+    database = await Database.open(await _address(settings), wait_seconds=DATABASE_SECONDS)
+    try:
+        return database, await first_start.prepare(database, settings)
+    except BaseException:
+        await database.close()
+        raise
 
 
 async def _address(settings: Settings) -> str:
@@ -144,13 +159,14 @@ def _works(
         yield "health", serve_health(database, ledger, settings, ring, descriptors.socket(), stop, troubles)
 
 
-def _leave_when_told(stop: asyncio.Event, lifeline: int) -> None:
-    """By SIGTERM or SIGINT in order; when the lifeline closes, in a hurry."""
+def _leave_when_told(stop: asyncio.Event, lifeline: int, preparing: asyncio.Task[Any]) -> None:
+    """By SIGTERM or SIGINT in order; when the lifeline closes, in a hurry. What is not prepared yet need not be."""
     loop = asyncio.get_running_loop()
 
     def told(seconds: float) -> None:
         if not stop.is_set():
             stop.set()
+            preparing.cancel()
             loop.call_later(seconds, _leave_at_once)
 
     def orphaned() -> None:

@@ -21,7 +21,8 @@ FIRST_KEYS = "first-keys.json"
 FIRST_STORE = "main"
 FIRST_ROLES = ("admin", "operator", "viewer", "public")
 _KNOWN_TEXT = b"stockwire"
-_LOCK = migrate.LOCK + 1  # of the first start alone: the migration has its own process and lock
+_LOCK = migrate.LOCK + 1  # one start at a time; the migration within it has its own process and lock
+_PATIENCE = "120s"  # for another process's first start
 
 
 async def prepare(database: Database, settings: Settings) -> KeyRing:
@@ -31,13 +32,14 @@ async def prepare(database: Database, settings: Settings) -> KeyRing:
     """
     connection = await database.connect()
     try:
+        await connection.execute(f"SET lock_timeout = '{_PATIENCE}'; SET statement_timeout = '{_PATIENCE}'")
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=130)
         version = await migrate.version_of(connection)
         if settings.embedded and version != migrate.expected():
             migrate.refuse_newer(version)
             await _migrate(database.dsn)
             version = await migrate.version_of(connection)
         migrate.check(version)
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         ring = await key_ring(connection, settings)
         if settings.embedded and await keys.count_stores(connection) == 0:
             await _first_store(connection, settings)

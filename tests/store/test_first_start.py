@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
 import stat
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from stockwire import first_start
 from stockwire.config import Settings, WrongSetting
 from stockwire.store import keys, migrate
 from stockwire.store.database import Database
+from tests import harness
 
 
 class Start:
@@ -133,3 +137,28 @@ async def test_a_newer_database_is_refused_and_left_alone(migrated: Start) -> No
     with pytest.raises(migrate.WrongSchema, match="use the newer version"):
         await migrated.prepare()
     assert await migrate.current(migrated.dsn) == "9000"
+
+
+async def test_a_child_told_to_stop_while_it_waits_for_another_leaves_at_once(dsn: str, tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, database=dsn, secret_key=("k" * 32,))
+    lifeline, held = os.pipe()
+    heard, ready = os.pipe()
+    database = await Database.open(dsn)
+    async with database.work.acquire() as other:
+        await other.execute("SELECT pg_advisory_lock($1)", first_start._LOCK)  # somebody's first start takes its time
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "stockwire.app", "deliver", "-1", str(lifeline), str(ready)),
+            pass_fds=(lifeline, ready),
+            env=harness.environment() | settings.environ(),
+        )
+        for _ in range(1000):
+            if await other.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                break
+            await asyncio.sleep(0.02)
+        began = time.monotonic()
+        child.terminate()
+        assert await child.wait() == 0
+        assert time.monotonic() - began < 5
+    await database.close()
+    for descriptor in (lifeline, held, heard, ready):
+        os.close(descriptor)
