@@ -1,4 +1,4 @@
-"""Pages, cursors and filters of the lists (contract §1, §2)."""
+"""Pages, cursors and filters of the lists."""
 
 from __future__ import annotations
 

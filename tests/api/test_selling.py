@@ -1,4 +1,4 @@
-"""Reservations, orders, items and changes over HTTP: the statuses and shapes that a client meets (contract §2–§4)."""
+"""Reservations, orders, items and changes over HTTP: the statuses and shapes that a client meets."""
 
 from __future__ import annotations
 

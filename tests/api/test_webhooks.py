@@ -1,4 +1,4 @@
-"""Webhooks over HTTP (contract §6, R14, R19, R22), their deliveries, and what is never shown."""
+"""Webhooks over HTTP (R14, R19, R22), their deliveries, and what is never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API reads out is what was committed, byte for byte (contract §5, R26)."""
+"""What the API reads out is what was committed, byte for byte (R26)."""
 
 import json
 

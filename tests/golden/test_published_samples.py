@@ -1,5 +1,5 @@
 """The two published samples of the inventory events: the same change gives the same JSON, apart from ids, times and
-the keys that were added (contract §5)."""
+the keys that were added."""
 
 import json
 from collections.abc import AsyncIterator

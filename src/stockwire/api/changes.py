@@ -1,4 +1,4 @@
-"""POST /v1/inventory-changes: one change, or many (contract §3, R11)."""
+"""POST /v1/inventory-changes: one change, or many (R11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries: the log of what was sent to whom, with every attempt (contract §6)."""
+"""Deliveries: the log of what was sent to whom, with every attempt."""
 
 from __future__ import annotations
 

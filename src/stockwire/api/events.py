@@ -1,4 +1,4 @@
-"""Events: the list, one event, and the pull feed (contract §5, R16)."""
+"""Events: the list, one event, and the pull feed (R16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why an item's numbers are what they are, now or at a past time (contract §2)."""
+"""Why an item's numbers are what they are, now or at a past time."""
 
 from __future__ import annotations
 

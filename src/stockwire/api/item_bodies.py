@@ -1,4 +1,4 @@
-"""What a client says of an item: a new one, an edit, many new ones (contract §2, R10, R14)."""
+"""What a client says of an item: a new one, an edit, many new ones (R10, R14)."""
 
 from __future__ import annotations
 

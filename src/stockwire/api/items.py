@@ -1,4 +1,4 @@
-"""Inventory items: make, list, look at, edit, delete (contract §2, R10)."""
+"""Inventory items: make, list, look at, edit, delete (R10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Levels: how much there is of each item, now or at a past time (contract §2, R4)."""
+"""Levels: how much there is of each item, now or at a past time (R4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Movements: the immutable ledger of an item (contract §3)."""
+"""Movements: the immutable ledger of an item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders: submitted, shipped, cancelled, returned (contract §4, R7)."""
+"""Orders: submitted, shipped, cancelled, returned (R7)."""
 
 from __future__ import annotations
 

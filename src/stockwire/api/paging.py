@@ -1,4 +1,4 @@
-"""Pages of lists: `limit`, `startingAfter`, `endingBefore`, bounds of the creation time (contract §1)."""
+"""Pages of lists: `limit`, `startingAfter`, `endingBefore`, bounds of the creation time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking at reservations and orders (contract §4)."""
+"""Looking at reservations and orders."""
 
 from __future__ import annotations
 

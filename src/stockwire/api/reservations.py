@@ -1,4 +1,4 @@
-"""Reservations: units held for a basket until a time (contract §4, R7)."""
+"""Reservations: units held for a basket until a time (R7)."""
 
 from __future__ import annotations
 

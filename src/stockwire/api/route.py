@@ -64,7 +64,7 @@ class Route:
 
     @property
     def keyed(self) -> bool:
-        """Whether an Idempotency-Key is taken (contract §1)."""
+        """Whether an Idempotency-Key is taken."""
         return self.method in ("POST", "PATCH")
 
     @property

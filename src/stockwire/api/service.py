@@ -1,4 +1,4 @@
-"""The key itself, fulfillers, and who did what (contract §8)."""
+"""The key itself, fulfillers, and who did what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client says of a webhook: a new one, an edit, a rotation of its secret (contract §6, R22)."""
+"""What a client says of a webhook: a new one, an edit, a rotation of its secret (R22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks: make, list, look at, edit, delete; reveal and rotate secrets (contract §6, R22)."""
+"""Webhooks: make, list, look at, edit, delete; reveal and rotate secrets (R22)."""
 
 from __future__ import annotations
 

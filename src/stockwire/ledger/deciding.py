@@ -157,7 +157,7 @@ def _summary(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _all_refused(faults: list[Refused]) -> Shown:
-    """One refusal refuses all: 400 where a row is wrong by itself, else 409 (contract §3)."""
+    """One refusal refuses all: 400 where a row is wrong by itself, else 409."""
     refusals = [refusal for fault in faults for refusal in fault.refusals]
     status = 400 if wire.status_of(refusals) == 400 else 409
     return status, wire.errors(status, [wire.fault(refusal) for refusal in refusals])
