@@ -1,4 +1,4 @@
-"""Contract §6 and R22: the signature headers, against published vectors and the public verifiers."""
+"""R22: the signature headers, against published vectors and the public verifiers."""
 
 import base64
 import hashlib

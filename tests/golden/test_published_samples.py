@@ -95,7 +95,7 @@ def same(event: dict[str, Any], published: dict[str, Any]) -> None:
 
 
 async def test_a_merchants_edit_gives_the_published_sample(merchant: Merchant) -> None:
-    """§5: `inventory.self_managed_updated`, the quantity set from 0 to 1."""
+    """`inventory.self_managed_updated`, the quantity set from 0 to 1."""
     await merchant.open(0)
     await merchant.set(1)
     told = [json.loads(body) for body in await merchant.bodies()]
@@ -104,7 +104,7 @@ async def test_a_merchants_edit_gives_the_published_sample(merchant: Merchant) -
 
 
 async def test_the_last_unit_bought_gives_the_published_sample(merchant: Merchant) -> None:
-    """§5: `inventory.out_of_stock`, 1 to 0 by a customer's order, right after the `*_updated` of the same movement."""
+    """`inventory.out_of_stock`, 1 to 0 by a customer's order, right after the `*_updated` of the same movement."""
     await merchant.open(1)
     await merchant.ask(PlaceOrder("order-1", (Line(CCC, 1),), b"order-1"))
     updated, out = [json.loads(body) for body in (await merchant.bodies())[-2:]]
@@ -116,7 +116,7 @@ async def test_the_last_unit_bought_gives_the_published_sample(merchant: Merchan
 
 
 async def test_the_contracts_own_example_two_to_fifty(merchant: Merchant) -> None:
-    """§5: a merchant edits 2 to 50; every key of the contract's example, in its order, and no other."""
+    """A merchant edits 2 to 50; every key of the published example, in its order, and no other."""
     await merchant.open(2)
     await merchant.ask(Change("set", CCC, 50, reason="restock"))
     event = await merchant.last()
@@ -135,7 +135,7 @@ async def test_the_contracts_own_example_two_to_fifty(merchant: Merchant) -> Non
 
 
 async def test_there_and_back_is_three_true_events(merchant: Merchant) -> None:
-    """§5: 0 → 10 → 0 → 10 says three times what was, never the last state thrice."""
+    """0 → 10 → 0 → 10 says three times what was, never the last state thrice."""
     await merchant.open(0)
     for quantity in (10, 0, 10):
         await merchant.set(quantity)
@@ -156,7 +156,7 @@ async def test_there_and_back_is_three_true_events(merchant: Merchant) -> None:
 
 
 async def test_a_delivery_carries_the_bytes_of_the_table(merchant: Merchant) -> None:
-    """§5, R26: the bytes are fixed when the change commits."""
+    """R26: the bytes are fixed when the change commits."""
     outside = Shop(merchant.database, *merchant.store)
     async with receiving() as receiver:
         await outside.webhook(receiver.address)
