@@ -147,6 +147,8 @@ def candidates(ref: ItemRef, state: State, where: str) -> list[Item] | Refusal:
     if len(parts) > 1:
         message = f"This names several part numbers: {', '.join(parts)}."
         return Refusal(Reason.AMBIGUOUS_ITEM, f"{where}.{_named_by(ref)}", message, (("partNumbers", parts),))
+    if ref.item_id is None and ref.part_number is None and ref.fulfiller is None:
+        return state.named(ItemRef(part_number=parts[0]))  # a product stands for its part, wherever that is kept
     return found
 
 

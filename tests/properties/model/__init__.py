@@ -144,6 +144,8 @@ class Model:
             raise Refusal("not_found")
         if len({part for part, _ in found}) > 1:
             raise Refusal("ambiguous_item")
+        if ("product" in ref or "external" in ref) and ref.get("at") is None:
+            return self.named({"part": found[0][0]})
         return found
 
     def due(self) -> set[str]:
