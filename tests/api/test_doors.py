@@ -65,6 +65,7 @@ async def test_no_key_or_a_wrong_one_is_401(header: str) -> None:
     status, headers, body = await exchange(get("/v1/me", header))
     assert (status, codes(body), headers[b"www-authenticate"]) == (401, ["unauthorized"], b"Bearer")
     assert b"sk_" not in body.replace(b"Bearer sk_", b"")
+    assert "in the header `Authorization`, as `Bearer sk_…`".encode() in body  # advice that hides no part of itself
 
 
 async def test_the_key_comes_before_the_body() -> None:

@@ -112,6 +112,27 @@ def test_every_fault_is_listed() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        (b'{"items":[%s]}' % b",".join([b"[]"] * 400_000), ("invalid_parameter", "items[0]")),
+        (b'{"reservationId":"r","reference":"%s"}' % (b"x" * 2_000_000), ("limit_exceeded", "reference")),
+        (b'{"items":' + b" " * 2_000_000 + b"]", ("invalid_format", "")),
+        (b'{"colour":"%s"}' % (b"x" * 2_000_000), ("unknown_parameter", "")),
+        (b'{"items":[{%s"partNumber":"A"}]}' % (b" " * 2_000_000), ("missing_parameter", "items[0]")),
+    ],
+)  # fmt: skip
+def test_a_long_body_is_told_its_first_fault(raw: bytes, found: tuple[str, str]) -> None:
+    """Nobody else is answered while a body is walked."""
+    assert faults(orders.NEW.read(raw)) == [found]
+
+
+def test_too_many_rows_are_that_however_long_they_are() -> None:
+    row = b'{"type":"set","partNumber":"%s","quantity":1}' % (b"p" * 128)
+    read = changes.BODY.read(b'{"changes":[' + b",".join([row] * 10_001) + b"]}")
+    assert faults(read) == [("limit_exceeded", "changes")]
+
+
 def test_the_faults_of_a_hostile_body_are_bounded() -> None:
     """8 MiB have room for a million wrong keys; the answer must not be a hundred times the question."""
     raw = b"{" + b",".join(b'"%d":1' % number for number in range(100_000)) + b"}"

@@ -17,7 +17,7 @@ from stockwire.api.dispatch import fingerprint
 from stockwire.api.errors import Header, Reply, refusals, unavailable
 from stockwire.api.faults import Pairs, Walk
 from stockwire.api.request import REPLAYED, Request
-from stockwire.api.strict_json import UNREADABLE, Faults, Shape, pairs_of
+from stockwire.api.strict_json import LARGEST_WALK, UNREADABLE, Faults, Shape, first_fault, pairs_of
 from stockwire.domain.commands import Command
 from stockwire.domain.refusals import Reason, Refusal
 from stockwire.ledger.submission import Answer, Submission, Unavailable
@@ -54,8 +54,8 @@ class OneOrMany:
             return self.one.read(raw)
         try:
             envelope = self._decode(raw)
-        except UNREADABLE:
-            return self._refused(raw)
+        except UNREADABLE as fault:
+            return (first_fault(fault),) if len(raw) > LARGEST_WALK else self._refused(raw)
         top, repeated = _keys(raw)
         if top is None or len(set(top)) != len(top):
             return self._refused(raw)

@@ -116,7 +116,7 @@ class Api:
         key = bearer(request.headers.get(b"authorization"))
         caller = await self._doors.keys.caller(key) if key else None
         if caller is None:
-            message = "Send a valid API key: `Authorization: Bearer sk_…`."
+            message = "Send a valid API key in the header `Authorization`, as `Bearer sk_…`."
             return refuse(401, "unauthorized", message, headers=((b"www-authenticate", b"Bearer"),))
         if caller.actor.role not in route.roles:
             return refuse(403, "forbidden", f"A key of role {caller.role} may not do this.")

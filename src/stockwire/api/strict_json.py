@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from stockwire.api.faults import MOST_FAULTS, Pairs, Unreal, Walk
+from stockwire.api.faults import MOST_FAULTS, Pairs, Unreal, Walk, shown
 from stockwire.domain.refusals import Reason, Refusal
 
 T = TypeVar("T")
@@ -22,6 +22,8 @@ Faults = tuple[Refusal, ...]
 
 # What a decoder may raise over bytes that a client sent. Deep nesting is a RecursionError, bad UTF-8 a ValueError.
 UNREADABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+# Walking builds every value as Python sees it, while other requests wait: a longer body is told its first fault.
+LARGEST_WALK = 1024 * 1024
 # A longer integer is beyond 2^53 whatever it is; Python would refuse to read one of more than 4,300 digits.
 _LONGEST_INTEGER = 20
 
@@ -97,8 +99,8 @@ class Shape(Generic[T]):
         """The value, or every fault with its path behind `where`. `unique`: no key is known to stand twice."""
         try:
             value: T = self.decode(raw)
-        except UNREADABLE:
-            return self._careful(raw, where)
+        except UNREADABLE as fault:
+            return (first_fault(fault, where),) if len(raw) > LARGEST_WALK else self._careful(raw, where)
         if b"\\" in raw or not (unique or not repeats(raw)):
             return self._careful(raw, where)
         return value
@@ -115,16 +117,24 @@ class Shape(Generic[T]):
         try:
             value: T = msgspec.convert(plain, self.type)
         except msgspec.ValidationError as fault:
-            return (_unforeseen(fault, where),)
+            return (first_fault(fault, where),)
         return value
 
 
+_WORDS = (
+    ("length <=", Reason.LIMIT_EXCEEDED),
+    ("unknown field", Reason.UNKNOWN_PARAMETER),
+    ("missing required field", Reason.MISSING_PARAMETER),
+)
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 
 
-def _unforeseen(fault: msgspec.ValidationError, where: str) -> Refusal:
-    """What the walk let pass and msgspec did not: one fault, in msgspec's words."""
+def first_fault(fault: Exception, where: str = "") -> Refusal:
+    """One fault, in msgspec's words: of what the walk let pass, and of bodies too long to be walked."""
     said = str(fault)
+    if not isinstance(fault, msgspec.ValidationError):
+        return Refusal(Reason.INVALID_FORMAT, where.rstrip("."), f"The body cannot be read: {shown(said)}.")
     found = _PATH.search(said)
     path = where + found[1] if found else where
-    return Refusal(Reason.INVALID_PARAMETER, path.rstrip("."), _PATH.sub("", said) + ".")
+    reason = next((reason for words, reason in _WORDS if words in said), Reason.INVALID_PARAMETER)
+    return Refusal(reason, path.rstrip("."), _PATH.sub("", said) + ".")

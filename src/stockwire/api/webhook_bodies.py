@@ -13,7 +13,12 @@ from stockwire.api.shapes import Body, Fulfiller, PartNumber
 from stockwire.api.strict_json import Shape
 from stockwire.domain.events import CATALOGUE
 from stockwire.domain.refusals import Reason
-from stockwire.domain.subscriptions import matches
+from stockwire.domain.subscriptions import (
+    HIGHEST_CONCURRENCY,
+    LONGEST_TIMEOUT_SECONDS,
+    SHORTEST_TIMEOUT_SECONDS,
+    matches,
+)
 
 MOST_HEADERS = 20
 
@@ -23,8 +28,15 @@ Types = Annotated[tuple[Type, ...], Meta(min_length=1, max_length=50)]
 Description = Annotated[str, Meta(max_length=500)]
 Text255 = Annotated[str, Meta(min_length=1, max_length=255)]
 Headers = Annotated[dict[Text255, Annotated[str, Meta(min_length=1, max_length=1024)]], Meta(max_length=MOST_HEADERS)]
-Seconds = Annotated[int, Meta(ge=1, le=30, description="For a whole attempt, the answer's body included.")]
-Concurrency = Annotated[int, Meta(ge=1, le=64, description="Requests at once.")]
+Seconds = Annotated[
+    int,
+    Meta(
+        ge=SHORTEST_TIMEOUT_SECONDS,
+        le=LONGEST_TIMEOUT_SECONDS,
+        description="For a whole attempt, the answer's body included.",
+    ),
+]
+Concurrency = Annotated[int, Meta(ge=1, le=HIGHEST_CONCURRENCY, description="Requests at once.")]
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VISIBLE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
