@@ -15,6 +15,7 @@ import msgspec
 from stockwire.domain.promises import Endpoint, Order, Reservation
 from stockwire.domain.refusals import Reason, Refusal
 from stockwire.domain.stock import Item, Level, Product
+from stockwire.domain.subscriptions import DEFAULT_CONCURRENCY, DEFAULT_TIMEOUT_SECONDS
 from stockwire.logs import redact
 
 encode = msgspec.json.Encoder().encode
@@ -218,8 +219,8 @@ def endpoint(known: Endpoint, live: bool, shown: Mapping[str, Any], delivery: Ma
         "transportType": "HTTP",
         "filters": settings.get("filters"),
         "ordering": "unordered",
-        "timeoutSeconds": settings.get("timeoutSeconds", 10),
-        "maxConcurrency": settings.get("maxConcurrency", 8),
+        "timeoutSeconds": settings.get("timeoutSeconds", DEFAULT_TIMEOUT_SECONDS),
+        "maxConcurrency": settings.get("maxConcurrency", DEFAULT_CONCURRENCY),
         **shown,
         "status": delivery.get("status", "healthy") if known.enabled else "disabled",
         "statusReason": known.status_reason,

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stockwire.delivery.endpoints import DEFAULT_CONCURRENCY
 from stockwire.delivery.worker import MOST_UNSETTLED
+from stockwire.domain.subscriptions import DEFAULT_CONCURRENCY
 from tests.asking import Server
 from tests.crash.journal import Answered, Reader, Sent
 from tests.crash.receiver import Arrival

@@ -13,13 +13,16 @@ from stockwire import logs
 from stockwire.address_guard import Refused, Target, read_address
 from stockwire.delivery.client import DEFAULT_HEADERS
 from stockwire.delivery.signing import SigningSecret
-from stockwire.domain.subscriptions import Subscription
+from stockwire.domain.subscriptions import (
+    DEFAULT_CONCURRENCY,
+    DEFAULT_TIMEOUT_SECONDS,
+    HIGHEST_CONCURRENCY,
+    LONGEST_TIMEOUT_SECONDS,
+    SHORTEST_TIMEOUT_SECONDS,
+    Subscription,
+)
 from stockwire.store.deliveries import EndpointRow
 
-DEFAULT_TIMEOUT_SECONDS = 10.0
-SHORTEST_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS = 1.0, 30.0
-DEFAULT_CONCURRENCY = 8
-HIGHEST_CONCURRENCY = 64
 SHORTEST_HIDDEN = 4  # a shorter credential would blot out half of every excerpt
 NO_SECRET, NOT_READABLE = "no_secret", "secrets_not_readable"
 

@@ -1,8 +1,16 @@
-"""Which events an endpoint wants. Pure."""
+"""Which events an endpoint wants, and within which bounds it is served. Pure."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+# Of one attempt, the answer's body included.
+SHORTEST_TIMEOUT_SECONDS: Final = 1
+LONGEST_TIMEOUT_SECONDS: Final = 30
+DEFAULT_TIMEOUT_SECONDS: Final = 10
+# Requests at once.
+HIGHEST_CONCURRENCY: Final = 64
+DEFAULT_CONCURRENCY: Final = 8
 
 
 class Subscription(NamedTuple):
