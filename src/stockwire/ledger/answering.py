@@ -26,15 +26,19 @@ def answer(
 def row_result(outcome: Decision | Refused, journal: Journal, change_id: str, event_ids: list[str]) -> dict[str, Any]:
     """One entry of `results` in a request of many changes."""
     if isinstance(outcome, Refused):
-        return {"status": "refused", "error": wire.refusals(outcome.refusals)[1], "eventIds": []}
+        return _refused(outcome)
     return _changed(outcome, journal, change_id, event_ids)
 
 
 def item_result(outcome: Decision | Refused, journal: Journal, event_ids: list[str]) -> dict[str, Any]:
     """One entry of `results` in a bulk creation."""
     if isinstance(outcome, Refused):
-        return {"status": "refused", "error": wire.refusals(outcome.refusals)[1], "eventIds": []}
+        return _refused(outcome)
     return {"status": "applied", "item": _item(outcome.items[0], journal), "eventIds": event_ids}
+
+
+def _refused(outcome: Refused) -> dict[str, Any]:
+    return {"status": "refused", "error": wire.refusals(outcome.refusals)[1], "eventIds": []}
 
 
 def _changed(outcome: Decision, journal: Journal, change_id: str, event_ids: list[str]) -> dict[str, Any]:
