@@ -61,6 +61,22 @@ class Attempted:
             return None
         return self.exchange.why or NOT_ACKNOWLEDGED
 
+    @property
+    def connect_micros(self) -> int | None:
+        return self._micros(self.exchange.connected)
+
+    @property
+    def first_byte_micros(self) -> int | None:
+        return self._micros(self.exchange.answered)
+
+    @property
+    def total_micros(self) -> int:
+        return self._micros(self.exchange.ended) or 0
+
+    def _micros(self, end: float | None) -> int | None:
+        """From the start to `end`, a reading of the monotonic clock."""
+        return None if end is None else int((end - self.exchange.started) * 1_000_000)
+
 
 async def make(delivery: Claimed, endpoint: Endpoint, client: Client, clock: DatabaseClock) -> Attempted:
     """Make one attempt. Does not raise; takes at most the endpoint's timeout."""
@@ -123,16 +139,12 @@ def record(attempted: Attempted) -> Settled:
         why=attempted.why,
         http_status=exchange.status,
         peer=exchange.peer,
-        connect_micros=_micros(exchange.started, exchange.connected),
-        first_byte_micros=_micros(exchange.started, exchange.answered),
-        total_micros=_micros(exchange.started, exchange.ended) or 0,
+        connect_micros=attempted.connect_micros,
+        first_byte_micros=attempted.first_byte_micros,
+        total_micros=attempted.total_micros,
         head=_excerpt(_head(exchange), attempted.endpoint.hidden),
         body=_excerpt(exchange.body, attempted.endpoint.hidden),
     )
-
-
-def _micros(begin: float, end: float | None) -> int | None:
-    return None if end is None else int((end - begin) * 1_000_000)
 
 
 def _head(exchange: Exchange) -> bytes:
@@ -167,8 +179,8 @@ def tell(ledger: Ledger, attempted: Attempted) -> None:
         status=exchange.status,
         why=attempted.why,
         peer=exchange.peer,
-        connect_micros=_micros(exchange.started, exchange.connected),
-        first_byte_micros=_micros(exchange.started, exchange.answered),
-        total_micros=_micros(exchange.started, exchange.ended),
+        connect_micros=attempted.connect_micros,
+        first_byte_micros=attempted.first_byte_micros,
+        total_micros=attempted.total_micros,
         wait_seconds=None if settlement.wait_seconds is None else round(settlement.wait_seconds),
     )
