@@ -33,7 +33,7 @@ def our_text() -> dict[Path, str]:
             continue
         try:
             found[path] = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, FileNotFoundError):  # not text; or taken away while we look
             continue
     return found
 
