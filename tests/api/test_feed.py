@@ -259,6 +259,36 @@ async def test_streams_are_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
         assert (await anext(messages))[0] == 0
 
 
+async def test_a_viewer_that_asked_for_more_before_it_left_is_let_go(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that waits behind the stream on its connection must not hide that the connection is gone."""
+    monkeypatch.setattr(stream, "MOST_STREAMS", 1)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.05)
+    key = shop.keys["viewer"]
+    asked = f"GET /v1/events/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+    reader, writer = await asyncio.open_connection(*shop.address)
+    writer.write(asked)
+    assert b" 200 " in await reader.readline()
+    writer.write(asked)
+    await writer.drain()
+    await asyncio.sleep(0.1)
+    writer.close()
+    for _ in range(50):
+        if await opens(shop):
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("the stream of a client that left holds its place")
+
+
+async def opens(shop: Shop) -> bool:
+    """Whether there is room for another viewer."""
+    assert shop.session is not None
+    headers = {"Authorization": f"Bearer {shop.keys['viewer']}"}
+    async with shop.session.get(shop.url + "/v1/events/stream", headers=headers) as answer:
+        return answer.status == 200
+
+
 async def test_streams_end_at_once_when_the_server_stops(database: Database) -> None:
     async with open_shop(database) as shop:
         opened = watching(shop)

@@ -282,3 +282,55 @@ async def test_head_is_get_without_a_body() -> None:
         head = await line.reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")
         assert (await line.answer())[2] == b'{"status":"ok"}'
+
+
+CHUNKED = ("Transfer-Encoding: chunked",)
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+WHOLE_CHUNK = b"%x\r\n%s\r\n0\r\n" % (len(CHANGE), CHANGE)
+
+
+@pytest.mark.parametrize("trailer", [b"Authorization: Bearer x", b"Idempotency-Key: other", b"Content-Encoding: gzip"])
+async def test_a_trailer_does_not_speak_for_the_head(trailer: bytes) -> None:
+    """What stands behind the body comes after the head was judged, by this server and by proxies before it."""
+    ledger = StubLedger()
+    async with stub_server(ledger) as address, line_to(address) as line:
+        body = WHOLE_CHUNK + trailer + b"\r\n\r\n"
+        await line.send(post(CHANGES, body, *CHUNKED, "Idempotency-Key: mine"))
+        assert (await line.answer())[0] == 200
+        assert [asked.key for asked in ledger.asked] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [(WHOLE_CHUNK, b"X: x\r\n" * 1000), (WHOLE_CHUNK + b"X: ", b"x" * 6000), (b"1;", b"x" * 6000)],
+    ids=["trailers", "one trailer", "chunk extension"],
+)
+async def test_what_is_no_body_in_a_bodys_place_is_bounded(begun: bytes, more: bytes) -> None:
+    async with stub_server() as address, line_to(address) as line:
+        await line.send(post(CHANGES, begun, *CHUNKED))
+        sent = 0
+        while sent < 4_000_000 and not line.reader.at_eof() and not getattr(line.reader, "_buffer", b""):
+            await line.send(more)
+            sent += len(more)
+            await asyncio.sleep(0)
+        status, _, body = await line.answer()
+        assert (status, refused(body)) == (431, "request_header_fields_too_large")
+        assert sent < 1_000_000
+
+
+@pytest.mark.parametrize("split", [0, 1, 20], ids=["with its head", "a byte apart", "apart"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_an_offer_to_upgrade_is_passed_over_and_the_body_is_read(split: int, framing: str) -> None:
+    """Some clients offer HTTP/2 with every plain request; their bodies are bodies and never the next request."""
+    offer = OFFER.decode().split("\r\n")[:-1]
+    body, how = (CHANGE, ()) if framing == "length" else (WHOLE_CHUNK + b"\r\n", CHUNKED)
+    ledger = StubLedger()
+    async with stub_server(ledger) as address, line_to(address) as line:
+        for _ in range(2):
+            whole = post(CHANGES, body, *offer, *how) + GET + OFFER + b"\r\n" + GET + b"\r\n"
+            cut = whole.index(b"\r\n\r\n") + 4 + split
+            await line.send(whole[:cut])
+            await asyncio.sleep(0.02 if split else 0)
+            await line.send(whole[cut:])
+            assert [(await line.answer())[0] for _ in range(3)] == [200, 200, 200]
+    assert len(ledger.asked) == 2

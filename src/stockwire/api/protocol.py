@@ -6,7 +6,8 @@ import asyncio
 import socket
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from stockwire.api.errors import Reply, refuse, unavailable
 
@@ -27,7 +28,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin, or refuse at once where there are as many connections as may be."""
         super().connection_made(transport)
         self._in_head = True
-        self._head_bytes = 0
+        self._in_body = False
+        self._overhead = 0  # bytes of a head, or of what is no body in a body's place: chunk sizes, trailers
+        self._passing_over = False
+        self._running: RequestResponseCycle | None = None  # the oldest request that is not answered; others wait behind
         self._refused = False
         self._deadline: asyncio.TimerHandle | None = None
         _set_options(transport)
@@ -37,54 +41,104 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_clock(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock with the connection."""
+        """Stop the clock with the connection, and tell the request under way: uvicorn tells the newest alone."""
         self._stop_clock()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; then see whether a head grows too long, or the request is still incomplete."""
         if self._refused:
             return
-        if self._in_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
+        if self._in_head or self._in_body:
+            self._overhead += len(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
         if self._refused or self.transport.is_closing():
             return
-        if self._in_head and self._head_bytes > LARGEST_HEAD:
+        if self._overhead > LARGEST_HEAD:
             self._refuse(_head_too_large())
         elif self._deadline is None:
             self._watch()
 
+    def _feed(self, data: bytes) -> None:
+        while data and not self._refused:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+                self._pass_over()
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+                return
+
+    def _pass_over(self) -> None:
+        """Go on behind a head that offers to upgrade: the parser ends there and would take the body for a request."""
+        self.parser = httptools.HttpRequestParser(self)
+        framing = self._framing()
+        if framing:
+            self._passing_over = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%s: %s\r\n\r\n" % framing[0])
+            self._passing_over = False
+
+    def _framing(self) -> list[tuple[bytes, bytes]]:
+        """The header that announces a body; the parser lets no two pass."""
+        return [header for header in self.headers if header[0] in (b"content-length", b"transfer-encoding")]
+
     def _watch(self) -> None:
         if self._in_head:
             self._start_clock(HEAD_SECONDS)
-        elif self.cycle.more_body:
+        elif self._in_body:
             self._start_clock(BODY_SECONDS)
         elif self.cycle.response_complete and self.timeout_keep_alive_task is None:
             self._start_clock(HEAD_SECONDS)  # empty lines between requests are no request
 
     def on_message_begin(self) -> None:
         """A head begins, somewhere in the bytes that are being fed."""
-        self._in_head = True
-        super().on_message_begin()
+        if not self._passing_over:
+            self._in_head = True
+            super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A line of a head. Trailers are dropped: they would speak for the head, Authorization and all."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is whole: the application starts, unless it was too long after all."""
-        self._in_head = False
-        self._head_bytes = 0
+        if self._passing_over:
+            return
+        self._in_head, self._in_body = False, True
+        self._overhead = 0
         self._stop_clock()
         if sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > LARGEST_HEAD:
             self._refuse(_head_too_large())
         elif not self._refused:
             super().on_headers_complete()
+            if not self.pipeline:
+                self._running = self.cycle
+
+    def on_response_complete(self) -> None:
+        """The next request that waits begins."""
+        if self.pipeline:
+            self._running = self.pipeline[-1][0]
+        super().on_response_complete()
 
     def on_body(self, body: bytes) -> None:
         """More of a body."""
+        self._overhead = 0
         if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """The request is whole, unless the parser only believes so for an offer to upgrade."""
+        if self.parser.should_upgrade() and self._framing():
+            return
+        self._in_body = False
+        self._overhead = 0
         self._stop_clock()
         if not self._refused:
             super().on_message_complete()
@@ -96,9 +150,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Nothing came; bytes that are still unsent after so long are not waited for."""
         self.transport.abort()
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """An offer to upgrade may be passed over in silence."""
 
     def _too_slow(self) -> None:
         self._deadline = None
