@@ -9,7 +9,8 @@ import typer
 from aiohttp import web
 from typer.testing import CliRunner, Result
 
-from stockwire.cli import events, export, items, replay
+from stockwire import config
+from stockwire.cli import events, export, items, program, replay
 from tests.client.fake_server import FakeServer, says, serving
 
 EVENT = {
@@ -52,6 +53,19 @@ async def test_help_teaches_with_examples(name: str) -> None:
     assert done.exit_code == 0
     assert "Examples:" in done.output
     assert f"stockwire {name}" in done.output
+
+
+@pytest.mark.parametrize("setting", ["port", "role", "data_dir"])
+async def test_help_names_each_settings_default_and_variable(setting: str) -> None:
+    row = next(row for row in config.TABLE if row.name == setting)
+    done = CliRunner().invoke(program("serve"), ["serve", "--help"], env={"COLUMNS": "300"})
+    assert f"[default: {row.default}; {row.variable}]" in done.output
+
+
+async def test_it_says_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "1.2.3")
+    done = CliRunner().invoke(program(None), ["--version"])
+    assert (done.exit_code, done.output) == (0, "stockwire 1.2.3\n")
 
 
 async def test_a_server_that_is_not_there_is_one_clear_line() -> None:
@@ -149,14 +163,14 @@ async def test_very_many_refused_lines_are_counted_not_listed(tmp_path: Path) ->
     (tmp_path / "items.csv").write_text("partNumber,quantity\n" + "A,x\n" * 150)
     done = await run(None, "items", "import", str(tmp_path / "items.csv"), "--dry-run")
     assert done.exit_code == 1
-    assert len(done.stderr.splitlines()) == 101
-    assert done.stderr.splitlines()[-1] == "… and 50 more lines"
+    assert len(done.stderr.splitlines()) == 102
+    assert done.stderr.splitlines()[-2] == "… and 50 more lines"
 
 
 async def test_a_dry_run_sends_nothing(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("partNumber\nA\n")
     done = await run(None, "items", "import", str(tmp_path / "items.csv"), "--dry-run")
-    assert done.exit_code == 0
+    assert (done.exit_code, done.stderr) == (0, "1 items could be sent, 0 lines not; nothing was sent\n")
 
 
 @pytest.mark.parametrize(("content", "why"), [(None, "No such file"), ("sku\n1\n", "unknown column 'sku'")])
@@ -167,6 +181,7 @@ async def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, content: s
     done = await run(None, "items", "import", str(file))
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
     assert why in done.stderr
+    assert "Errno" not in done.stderr
 
 
 async def test_export_writes_everything_page_by_page_with_the_events_bytes(tmp_path: Path) -> None:

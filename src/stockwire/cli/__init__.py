@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
+from typing import Annotated
 
 import typer
 
@@ -30,13 +31,30 @@ def program(called: str | None) -> typer.Typer:
         pretty_exceptions_enable=False,
         help="Stockwire: how much of each part can be sold now, and everybody told at once.",
     )
-    whole.callback()(_nothing)
+    whole.callback()(_whole)
     for name, (module, said) in COMMANDS.items():
         if name == called:
             _add(whole, name, import_module(module))
         else:
             whole.command(name, help=said)(_nothing)
     return whole
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"stockwire {version('stockwire')}")
+        raise typer.Exit
+
+
+def _whole(
+    *,
+    show_version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What `stockwire` itself takes; the option acts when it is read."""
 
 
 def _nothing() -> None:

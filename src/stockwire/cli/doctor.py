@@ -43,6 +43,8 @@ def doctor(
 ) -> None:
     """Check configuration, database, clock, queues and ledgers. Ends with exit code 1 if anything is wrong.
 
+    The server may be running meanwhile.
+
     Example:
 
       stockwire doctor --data-dir ./data

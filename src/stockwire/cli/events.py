@@ -37,6 +37,8 @@ def tail(
 
     A lost connection is taken up where it broke.
 
+    Set STOCKWIRE_KEY, and STOCKWIRE_URL if the server is not at http://127.0.0.1:8080.
+
     Examples:
 
       stockwire events tail

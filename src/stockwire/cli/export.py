@@ -43,6 +43,8 @@ def export(
     selling: it is no snapshot, but levels and movements carry the item's
     sequence, so a reader can tell what belongs together.
 
+    Set STOCKWIRE_KEY, and STOCKWIRE_URL if the server is not at http://127.0.0.1:8080.
+
     Examples:
 
       stockwire export store.jsonl
@@ -57,7 +59,7 @@ def export(
         with _opened(file) as out:
             written = call(lambda shop: _export(shop, wanted, out))
     except OSError as fault:
-        leave(f"{file or 'standard output'}: {fault}")
+        leave(f"{file or 'standard output'}: {fault.strerror or fault}")
     typer.echo(f"{written:,} lines written", err=True)
 
 

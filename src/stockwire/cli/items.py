@@ -48,6 +48,8 @@ def import_items(
     =externalReferenceId). An empty field means "not given". The exit code
     is 1 if a line was refused.
 
+    Set STOCKWIRE_KEY, and STOCKWIRE_URL if the server is not at http://127.0.0.1:8080.
+
     Examples:
 
       stockwire items import catalogue.csv
@@ -63,6 +65,8 @@ def import_items(
         _complain(refused)
         typer.echo(f"{len(good) - len(refused)} items imported, {len(refused) + len(bad)} lines refused", err=True)
         bad += refused
+    else:
+        typer.echo(f"{len(good)} items could be sent, {len(bad)} lines not; nothing was sent", err=True)
     raise typer.Exit(1 if bad else 0)
 
 
@@ -70,7 +74,9 @@ def _read(path: Path) -> tuple[list[Row], list[BadRow]]:
     try:
         with _opened(path) as file:
             rows = list(read_rows(file))
-    except (OSError, UnicodeDecodeError, WrongHeaderError) as fault:
+    except OSError as fault:
+        leave(f"{path}: {fault.strerror or fault}")
+    except (UnicodeDecodeError, WrongHeaderError) as fault:
         leave(f"{path}: {fault}")
     return [row for row in rows if isinstance(row, Row)], [row for row in rows if isinstance(row, BadRow)]
 
@@ -167,6 +173,8 @@ def export_items(
 ) -> None:
     """Write every item as a line of CSV, which `items import` reads again.
 
+    Set STOCKWIRE_KEY, and STOCKWIRE_URL if the server is not at http://127.0.0.1:8080.
+
     Examples:
 
       stockwire items export catalogue.csv
@@ -182,7 +190,7 @@ def export_items(
     try:
         _write(rows, file)
     except OSError as fault:
-        leave(f"{file}: {fault}")
+        leave(f"{file}: {fault.strerror or fault}")
 
 
 def _write(rows: Iterable[list[str]], path: Path | None) -> None:

@@ -32,6 +32,8 @@ def create(
 ) -> None:
     """Make a key and show it, this once.
 
+    A key belongs to one store and to its test or its live data. The server keeps no more of it than a hash.
+
     Examples:
 
       stockwire keys create main --role operator --name "back office"

@@ -53,6 +53,8 @@ def replay(
     (reason cancellation_without_sale) if the files do not hold that order.
     Malformed lines are reported by number.
 
+    Set STOCKWIRE_KEY, and STOCKWIRE_URL if the server is not at http://127.0.0.1:8080.
+
     Examples:
 
       stockwire replay 2010-12.csv.gz

@@ -12,7 +12,7 @@ from stockwire import config
 
 def _option(name: str, *flags: str) -> Any:
     row = next(row for row in config.TABLE if row.name == name)
-    said = f"{row.doc} [default: {row.default}; {row.variable}]"
+    said = rf"{row.doc} \[default: {row.default}; {row.variable}]"  # the backslash: else rich takes it for a style
     return typer.Option(*(flags or (row.flag,)), help=said, show_default=False)
 
 

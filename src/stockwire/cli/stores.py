@@ -26,6 +26,8 @@ def create(
 ) -> None:
     """Make a store, with a test and a live ledger.
 
+    It has no keys until `stockwire keys create` makes one.
+
     Example:
 
       stockwire stores create acme --own-fulfiller "ACME warehouse"
