@@ -29,7 +29,10 @@ class KeyRing:
     def __init__(self, keys: Sequence[str]) -> None:
         """`keys` are texts of at least 32 characters; WrongSetting if there is none or one is shorter."""
         if not keys:
-            raise WrongSetting("secret_key", "is needed with a database of your own: 32 random characters or more")
+            raise WrongSetting(
+                "secret_key",
+                "is needed with a database of your own: 32 random characters or more, in STOCKWIRE_SECRET_KEY_FILE",
+            )
         if any(len(key) < SHORTEST for key in keys):
             raise WrongSetting("secret_key", f"each key needs {SHORTEST} characters or more")
         self._keys = tuple(keys)

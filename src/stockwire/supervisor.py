@@ -24,6 +24,7 @@ from typing import NoReturn
 from stockwire import logs
 from stockwire.config import Settings, WrongSetting, load
 from stockwire.run_file import RunFile
+from stockwire.sealing import KeyRing
 from stockwire.store.embedded import Cancelled, Embedded, EmbeddedFailure
 
 log = logs.named("supervisor")
@@ -351,8 +352,8 @@ def main() -> int:
     try:
         settings = load({}, os.environ)
         logs.configure("supervisor", settings.log_level)
-        if not settings.embedded and not settings.secret_key:
-            raise WrongSetting("secret_key", "is needed with a database of your own: 32 random characters or more")
+        if settings.secret_key or not settings.embedded:
+            KeyRing(settings.secret_key)  # so that a missing or short key is said before anything starts
         return Supervisor(settings).run()
     except (EmbeddedFailure, CannotListen, WrongSetting) as fault:
         sys.stderr.write(f"stockwire: {fault}\n")

@@ -86,7 +86,7 @@ def test_it_keeps_its_data_and_its_passwords(server: Embedded) -> None:
 def test_a_data_directory_has_one_owner(server: Embedded) -> None:
     server.start()
     second = Embedded(server.data_dir, engines.required_programs())
-    with pytest.raises(DataDirectoryInUse, match=f"{server.data_dir} is in use by process {os.getpid()}$"):
+    with pytest.raises(DataDirectoryInUse, match=f"{server.data_dir} is in use by process {os.getpid()};"):
         second.start()
     assert ask(server.dsn, "SELECT 1") == 1
     server.stop()

@@ -178,7 +178,8 @@ def test_a_data_directory_in_use_is_refused(folder: Path) -> None:
     with Server(folder / "data") as server:
         code, said = refusal("--data-dir", str(folder / "data"), "--port", "0")
         assert code == 2
-        assert said == f"stockwire: data directory {folder / 'data'} is in use by process {server.pid}"
+        in_use = f"stockwire: data directory {folder / 'data'} is in use by process {server.pid}"
+        assert said == f"{in_use}; choose another with --data-dir"
         assert ask(server, "/readyz")["status"] == "ready"
 
 
@@ -197,6 +198,7 @@ def test_a_port_in_use_is_refused(folder: Path) -> None:
         (["--role", "sell"], {}, "setting role: must be one or more of"),
         ([], {"prot": "80"}, "setting STOCKWIRE_PROT: there is no such setting"),
         (["--database", "postgresql://u:hidden@127.0.0.1:1/x"], {}, "secret_key: is needed with a database"),
+        (["--database", "postgresql://127.0.0.1:1/x"], {"secret_key": "short"}, "secret_key: each key needs 32"),
         (["--database", "mysql://x"], {}, "setting database: must be an address such as"),
     ],
 )

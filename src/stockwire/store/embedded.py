@@ -417,7 +417,8 @@ def _locked(path: Path) -> IO[bytes]:
     except BlockingIOError:
         holder = file.read(20).decode("ascii", "replace").strip()
         file.close()
-        raise DataDirectoryInUse(f"data directory {path.parent} is in use by process {holder or 'unknown'}") from None
+        problem = f"data directory {path.parent} is in use by process {holder or 'unknown'}"
+        raise DataDirectoryInUse(f"{problem}; choose another with --data-dir") from None
     private_file.give(handle, path.parent)
     file.truncate(0)
     file.write(f"{os.getpid()}\n".encode())
