@@ -10,6 +10,7 @@ import argparse
 import base64
 import hashlib
 import hmac
+import json
 import os
 import time
 from pathlib import Path
@@ -51,7 +52,8 @@ async def receive(scope, read, send) -> None:
     if believed:
         OUT.write(body + b"\n")
     if not options.quiet:
-        print("received" if believed else "REFUSED", headers.get(b"webhook-id", b"?").decode("latin-1"), flush=True)
+        said = f"received {json.loads(body)['type']}" if believed else "REFUSED"
+        print(said, headers.get(b"webhook-id", b"(not signed)").decode("latin-1"), flush=True)
     status = 204 if believed else 401
     await send({"type": "http.response.start", "status": status, "headers": []})
     await send({"type": "http.response.body", "body": b""})

@@ -17,7 +17,7 @@ from stockwire.client.webhooks import Deliveries, Webhooks
 class Stockwire:
     """Talk to a Stockwire server.
 
-        async with Stockwire("http://127.0.0.1:8484", "sk_test_…") as shop:
+        async with Stockwire("http://127.0.0.1:8080", "sk_test_…") as shop:
             order = await shop.orders.create([Line(part_number="85123A", quantity=2)], order_id="1001")
             async for level in shop.levels.list(part_number="85123A"):
                 print(level.available_quantity)
@@ -38,7 +38,7 @@ class Stockwire:
         url = url or os.environ.get("STOCKWIRE_URL", "")
         key = key or os.environ.get("STOCKWIRE_KEY", "")
         if not url.startswith(("http://", "https://")):
-            raise ValueError("give the server's address (or set STOCKWIRE_URL), for instance http://127.0.0.1:8484")
+            raise ValueError("give the server's address (or set STOCKWIRE_URL), for instance http://127.0.0.1:8080")
         if not key:
             raise ValueError("give an API key (or set STOCKWIRE_KEY)")
         self.transport = Transport(
