@@ -101,7 +101,8 @@ async def test_a_revoked_key_works_no_longer_than_a_second(monkeypatch: pytest.M
         assert (await line.answer())[0] == 401
 
 
-@pytest.mark.parametrize("query", [f"key={KEY}", f"x={KEY[:-10]}", "apiKey=" + KEY.replace("test", "live")])
+@pytest.mark.parametrize("query", [f"key={KEY}", f"x={KEY[:-10]}", "apiKey=" + KEY.replace("test", "live"),
+                                   "key=" + KEY.replace("_", "%5f")])  # fmt: skip
 async def test_a_key_in_an_address_is_refused_and_not_repeated(query: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         status, _, body = await exchange(get(f"/v1/me?{query}", f"Authorization: Bearer {KEY}"))

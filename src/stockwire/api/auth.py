@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from stockwire.domain.commands import Actor
 from stockwire.ledger.submission import LedgerId
@@ -111,4 +112,4 @@ _SECRET_IN_QUERY = re.compile(rb"sk_(?:test|live)_[a-z0-9]{1,32}_[0-9A-Za-z]{8,}
 
 def leaks_key(query: bytes) -> bool:
     """Whether a query string holds a secret key: it would stand in every log on the way (R17)."""
-    return _SECRET_IN_QUERY.search(query) is not None
+    return _SECRET_IN_QUERY.search(unquote_to_bytes(query)) is not None
