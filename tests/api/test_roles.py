@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
+import pytest
 import pytest_asyncio
 
 from stockwire.api.route import Route
@@ -109,6 +110,24 @@ async def test_who_may_change_fulfiller_managed_stock(shop: Shop) -> None:
     assert await change("operator", theirs["id"], reason="because") == (409, ["not_self_managed"])
     assert await change("admin", theirs["id"]) == (409, ["not_self_managed"])
     assert await change("admin", theirs["id"], reason="because") == (200, [])
+
+
+async def test_a_fulfiller_is_not_given_the_answer_to_anothers_request(shop: Shop) -> None:
+    """R9 holds under R12 too: who guesses a key and a body learns no more than by asking afresh."""
+    item = await shop.item("A", 5)
+    body = {"type": "adjust", "inventoryItemId": item["id"], "delta": 1}
+    for role, status in (("operator", 200), ("fulfiller", 409), ("operator", 200)):
+        answer = await shop.post("/v1/inventory-changes", body, role=role, headers={"Idempotency-Key": "guessed"})
+        assert answer.status == status
+        if role == "fulfiller":
+            assert answer.codes == ["idempotency_key_reused"]
+    assert (await shop.level(item["id"]))["onHand"] == 6
+
+
+@pytest.mark.parametrize("spelled", ["\u0661" * 32, "+" + "1" * 31, " " + "1" * 31, "1_" * 15 + "11"])
+async def test_an_id_of_other_digits_names_nothing(shop: Shop, spelled: str) -> None:
+    answer = await shop.post("/v1/inventory-changes", {"type": "set", "inventoryItemId": spelled, "quantity": 1})
+    assert (answer.status, answer.codes) == (404, ["not_found"])
 
 
 async def test_another_store_or_mode_is_another_world(database: Database) -> None:

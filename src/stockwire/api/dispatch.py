@@ -145,8 +145,12 @@ class Api:
 
 
 def fingerprint(request: Request) -> bytes:
-    """What makes a repeat the same request: method, path and raw body (R12)."""
-    head = f"{request.scope['method']} {request.scope['path']}\n"
+    """What makes a repeat the same request: method, path and raw body (R12); and whose it is, where a key sees less.
+
+    Else a fulfiller that guesses a key and body would be given the answer to a request that it may not make (R9).
+    """
+    own = request.caller.fulfiller
+    head = f"{request.scope['method']} {request.scope['path']}\n" + ("" if own is None else f"{own}\n")
     return hashlib.sha256(head.encode() + request.raw).digest()
 
 
