@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stockwire.domain import changes
+from stockwire.domain import changes, commands
 from stockwire.domain.commands import Changes, Command
 from stockwire.domain.stock import LARGEST
 from stockwire.ledger import Answer
@@ -44,6 +44,17 @@ async def test_a_fault_in_the_rules_themselves(shop: Shop, monkeypatch: pytest.M
     monkeypatch.setitem(changes._RULES, "count", _divide_by_zero)
     answers = await asyncio.gather(*(shop.ask(c) for c in (order("o1"), change("count", 1), order("o2"))))
     assert [answer.status for answer in answers] == [201, 500, 201]
+
+
+async def test_what_the_driver_refuses_is_not_taken_for_a_lost_connection(shop: Shop) -> None:
+    """It has the same class of fault; taken for a loss, the batch would be run again until nobody has patience."""
+    item = await shop.item(quantity=5)
+    begun = time.monotonic()
+    without_lines = commands.PlaceOrder("o", (), b"x" * 32)  # gives the statement too few columns
+    assert (await shop.ask(without_lines)).status == 500
+    assert (await shop.ask(order("o1"))).status == 201
+    assert time.monotonic() - begun < 2
+    assert await shop.level(item) == (5, 0, 1)
 
 
 def _divide_by_zero(_target: Any) -> None:

@@ -121,7 +121,10 @@ class Writer:
         try:
             done = await self._decide_and_write(connection, taken)
             await (steps.rollback(connection) if done.empty else steps.commit(connection))
-        except UNREACHABLE:
+        except UNREACHABLE as fault:
+            if done is None and _of_our_making(fault, connection):
+                await self._after_fault(connection, taken, fault)
+                return
             await self._after_loss(taken, done)
             raise
         except Exception as fault:
@@ -232,3 +235,8 @@ class Writer:
             return await steps.outcome_of(connection, done.xid, *self._ledger, done.trace)
         finally:
             await connection.close()
+
+
+def _of_our_making(fault: Exception, connection: Connection) -> bool:
+    """Whether the driver refused what it was given, though the connection is there: a loss has the same class."""
+    return isinstance(fault, asyncpg.InterfaceError) and not connection.is_closed()
