@@ -189,6 +189,7 @@ class Embedded:
         """Ends the server in order (a checkpoint, so that the next start is quick) and releases the directory."""
         self._end_process()
         if self._lock is not None:
+            self._leave_short_folder()
             self._lock.close()
             self._lock = None
 
@@ -373,6 +374,15 @@ class Embedded:
         elif make and not folder.exists():
             self._make_folder(folder)
         return folder
+
+    def _leave_short_folder(self) -> None:
+        """Take a socket directory outside the data directory away again; one that is still used stays."""
+        note = self.data_dir / "socket.path"
+        with contextlib.suppress(OSError):
+            noted = private_file.read(note)
+            if noted is not None:
+                Path(noted.decode().strip()).rmdir()
+                note.unlink()
 
     def _short_folder(self, *, make: bool) -> Path:
         noted = private_file.read(self.data_dir / "socket.path")
