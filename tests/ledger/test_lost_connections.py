@@ -176,3 +176,23 @@ async def test_a_rival_goes_on_at_once_when_a_writer_is_cut_off(shop: Shop, cutt
     assert [answer.status for answer in answers] == [201] * 3
     assert time.monotonic() - begun < 3
     await everything_is_there_once(shop, item)
+
+
+async def test_nobody_waits_for_ever_however_a_batch_fails(
+    shop: Shop, cutter: Cutter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even a fault in what follows a loss."""
+    await shop.item(quantity=10)
+    cutter.after(batch, "commit")
+
+    async def confused(*_about: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(writer.Writer, "_after_loss", confused)
+        asked = asyncio.gather(*(shop.ask(order(f"o{n}"), f"k{n}") for n in range(3)), return_exceptions=True)
+        faults = await asyncio.wait_for(asked, 5)
+    assert [getattr(fault, "code", fault) for fault in faults] == ["outcome_unknown"] * 3
+    assert shop.ledger._allowance.commands == 0
+    again = await asyncio.gather(*(shop.ask(order(f"o{n}"), f"k{n}") for n in range(3)))
+    assert [(answer.status, answer.replayed) for answer in again] == [(201, True)] * 3

@@ -65,6 +65,9 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, pending: Pending) -> bool:
+        return pending in self._waiting
+
     def add(self, pending: Pending) -> None:
         """At the end of the queue."""
         self._waiting.append(pending)

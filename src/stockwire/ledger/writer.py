@@ -110,10 +110,20 @@ class Writer:
         await steps.begin(connection, *self._ledger)
         self.drop_overdue(asyncio.get_running_loop().time())
         taken = self.backlog.take()  # after the lock: what arrived while it was waited for joins this batch
-        if taken:
-            await self._carry_out(connection, taken)
-        else:
+        if not taken:
             await steps.rollback(connection)
+            return
+        try:
+            await self._carry_out(connection, taken)
+        except Exception:
+            self._forget_nobody(taken)
+            raise
+
+    def _forget_nobody(self, taken: list[Pending]) -> None:
+        """Whoever of a batch is neither answered nor waiting again is told; nobody waits for ever."""
+        for pending in taken:
+            if not pending.future.done() and pending not in self.backlog:
+                self._fail(pending, _unknown())
 
     async def _carry_out(self, connection: Connection, taken: list[Pending]) -> None:
         """Decide, write, commit, answer. The head is locked."""
@@ -210,9 +220,8 @@ class Writer:
         elif outcome == "aborted":
             self.backlog.put_back(taken)
         else:
-            message = "The outcome is unknown: send the same request again with the same Idempotency-Key."
             for pending in taken:
-                self._fail(pending, Unavailable("outcome_unknown", message))
+                self._fail(pending, _unknown())
 
     async def _outcome_of(self, done: _Done) -> str | None:
         """What became of a batch: asked until the server knows it, for some seconds. None: nobody can tell."""
@@ -237,6 +246,18 @@ class Writer:
             await connection.close()
 
 
+def _unknown() -> Unavailable:
+    message = "The outcome is unknown: send the same request again with the same Idempotency-Key."
+    return Unavailable("outcome_unknown", message)
+
+
 def _of_our_making(fault: Exception, connection: Connection) -> bool:
     """Whether the driver refused what it was given, though the connection is there: a loss has the same class."""
-    return isinstance(fault, asyncpg.InterfaceError) and not connection.is_closed()
+    return isinstance(fault, asyncpg.InterfaceError) and _is_there(connection)
+
+
+def _is_there(connection: Connection) -> bool:
+    try:
+        return not connection.is_closed()
+    except asyncpg.InterfaceError:  # it went back to its pool when it was closed
+        return False
