@@ -38,9 +38,9 @@ def test_an_event_is_one_line_that_begins_with_its_name(written: io.StringIO) ->
 
 
 def test_a_library_speaks_through_the_same_line(written: io.StringIO) -> None:
-    logging.getLogger("uvicorn.error").warning("Bad %s", "request")
+    logging.getLogger("a.library").warning("Bad %s", "request")
     assert written.getvalue().startswith("event=log level=warning ")
-    assert 'logger=uvicorn.error message="Bad request"' in written.getvalue()
+    assert 'logger=a.library message="Bad request"' in written.getvalue()
 
 
 @pytest.mark.parametrize("secret", SECRETS)
